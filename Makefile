@@ -1,0 +1,39 @@
+# `make demo` and `make test` need python3 (3.11 or later) with venv, and make; nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check lint types format bench clean
+
+demo: .venv/demo
+	$(BIN)/onelayer demo
+
+test: .venv/test
+	$(BIN)/python -m pytest -n 2
+
+check: .venv/dev lint types test
+
+lint: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+format: .venv/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# make bench DATA=folder: onelayer beside scikit-learn on real tables (see benchmarks/).
+bench: .venv/test
+	$(BIN)/python -m benchmarks tables --data $(DATA)
+
+clean:
+	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache
+
+# Each extra leaves a mark, so that it is installed once and again when pyproject.toml changes.
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/%: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	touch $@

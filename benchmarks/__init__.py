@@ -1,0 +1,1 @@
+"""Comparisons with other libraries, for those who wonder: `python -m benchmarks --help`."""

@@ -1,0 +1,18 @@
+"""`python -m benchmarks COMMAND`: one module a command."""
+
+import argparse
+
+from benchmarks import tables
+
+
+def main() -> None:
+    """Run the comparison that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    tables.add_command(commands)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""A block of rows: features, labels and weights, and its tiles that stay in cache."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from onelayer.features import Features
+
+Array = NDArray[Any]
+
+TILE_VALUES = 1 << 17  # 1 MiB of float64: a tile is read from memory once and reused from cache
+# Where a row holds fewer values than there are columns, adding a tile's Hessian costs more than
+# leaving the cache does: such tiles are longer, in proportion to the columns, up to this.
+LONGEST_TILE = 1 << 14
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows with their labels (outputs x rows; class numbers for a softmax) and weights."""
+
+    features: Features
+    labels: Array
+    weights: Array
+
+    @property
+    def n_rows(self) -> int:
+        return self.features.n_rows
+
+    def rows(self, start: int, stop: int) -> "Block":
+        """The rows from `start` to `stop` with their labels and weights."""
+        return Block(
+            self.features.rows(start, stop), self.labels[:, start:stop], self.weights[start:stop]
+        )
+
+    def tiles(self) -> Iterator["Block"]:
+        """The block in pieces that stay in cache; their borders depend on the shape alone."""
+        step = max(64, TILE_VALUES // self.features.row_values)
+        if self.features.row_values < self.features.n_columns:
+            step = max(step, min(32 * self.features.n_columns, LONGEST_TILE))
+        for start in range(0, self.n_rows, step):
+            stop = min(start + step, self.n_rows)
+            yield Block(
+                self.features.tile(start, stop),
+                self.labels[:, start:stop],
+                self.weights[start:stop],
+            )
+
+    def take(self, indices: Array) -> "Block":
+        """The rows at `indices`, copied."""
+        return Block(self.features.take(indices), self.labels[:, indices], self.weights[indices])

@@ -1,0 +1,179 @@
+"""The options of a training: read, checked, and refused where they contradict each other."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from onelayer.cli.options import Command, list_option, table_options
+from onelayer.errors import InputError
+
+GRADIENT_DESCENT = "gradient_descent"
+SOLVERS = ("auto", "newton", "newton_cg", GRADIENT_DESCENT)
+
+
+def training_options(command: Command) -> Command:
+    """Every option that says what to learn and how; `settle_options` checks them together."""
+    options = (*_options_of_columns(), table_options, *_options_of_fit())
+    for decorate in reversed(options):
+        command = decorate(command)
+    return command
+
+
+def _options_of_columns() -> list[Any]:
+    return [
+        click.option("--target", required=True, metavar="COL", help="The column to learn."),
+        click.option("--positive", metavar="V", help="The value of the target that is 1."),
+        list_option("--drop", "Columns to leave out."),
+        list_option("--keep", "Columns to use even if they look like an identifier or a leak."),
+        list_option("--protected", "Columns never to learn from, kept for audits."),
+        click.option("--weight", metavar="COL", help="The column of row weights."),
+        click.option(
+            *("--as", "roles"),
+            multiple=True,
+            metavar="COL=ROLE",
+            callback=_read_roles,
+            help="Take a column as numeric, categorical, text, date or drop.",
+        ),
+    ]
+
+
+def _options_of_fit() -> list[Any]:
+    return [
+        click.option(
+            "--holdout",
+            metavar="SHARE",
+            callback=_read_share,
+            help="Share of the rows to judge on; 0 for none.  [default: 0.2]",
+        ),
+        click.option("--test", metavar="TABLE", help="Judge on this table; no rows are held out."),
+        click.option(
+            "--seed",
+            metavar="N",
+            callback=_read_whole,
+            help="Of the draw of the holdout.  [default: 0]",
+        ),
+        click.option(
+            *("--C", "C"),
+            metavar="C",
+            callback=_read_positive,
+            help="Inverse strength of the penalty; inf for none.  [default: 1.0]",
+        ),
+        click.option(
+            "--solver",
+            default="auto",
+            metavar="NAME",
+            callback=_read_solver,
+            help=f"One of {', '.join(SOLVERS)}.  [default: auto]",
+        ),
+        click.option(
+            "--tol",
+            metavar="RHO",
+            callback=_read_positive,
+            help="Largest distance from the optimum, in standard errors.  [default: 0.0001]",
+        ),
+        click.option(
+            "--learning-rate",
+            metavar="RATE",
+            callback=_read_positive,
+            help="Of gradient descent: a number, or safe.  [default: 1.2]",
+        ),
+        click.option(
+            "--num-iterations",
+            metavar="N",
+            callback=_read_whole,
+            help="Of gradient descent.  [default: 10]",
+        ),
+    ]
+
+
+def _read_roles(context: object, option: object, given: Sequence[str]) -> dict[str, str]:
+    roles: dict[str, str] = {}
+    for pair in given:
+        column, equals, role = pair.rpartition("=")
+        if not equals or not column:
+            raise InputError(f"--as {pair}: give a column and its role as --as COL=ROLE")
+        if roles.setdefault(column, role) != role:
+            raise InputError(f"--as gives column {column!r} two roles, {roles[column]} and {role}")
+    return roles
+
+
+def _read_solver(context: object, option: object, given: str) -> str:
+    solver = given.replace("-", "_").lower()
+    if solver not in SOLVERS:
+        raise InputError(f"--solver {given}: no such solver; use one of {', '.join(SOLVERS)}")
+    return solver
+
+
+_WORDS: dict[str, dict[str, float | str]] = {
+    "--C": {"inf": math.inf},
+    "--learning-rate": {"safe": "safe"},
+}
+
+
+def _read_positive(
+    context: object, option: click.Parameter, given: str | None
+) -> float | str | None:
+    """A finite number above 0, or one of the words that the option knows."""
+    flag = option.opts[-1]
+    words = _WORDS.get(flag, {})
+    if given is None or given in words:
+        return given if given is None else words[given]
+    number = _to_number(given)
+    if not 0 < number < math.inf:
+        expected = " or ".join(["a number above 0", *words])
+        raise InputError(f"{flag} {given}: {expected} is expected")
+    return number
+
+
+_LEAST = {"--seed": 0, "--num-iterations": 1}
+_MOST = 2**32 - 1  # of NumPy's seeds
+
+
+def _read_whole(context: object, option: click.Parameter, given: str | None) -> int | None:
+    if given is None:
+        return None
+    flag = option.opts[-1]
+    try:
+        number = int(given)
+    except ValueError:
+        number = -1
+    if not _LEAST[flag] <= number <= _MOST:
+        raise InputError(
+            f"{flag} {given}: a whole number from {_LEAST[flag]} to {_MOST} is expected"
+        )
+    return number
+
+
+def _read_share(context: object, option: object, given: str | None) -> float | None:
+    share = None if given is None else _to_number(given)
+    if share is not None and not 0 <= share < 1:
+        raise InputError(f"--holdout {given}: a share from 0 to below 1 is expected")
+    return share
+
+
+def _to_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def settle_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, so that the others keep the library's defaults.
+
+    Raises:
+        InputError: two options contradict each other, or one of them would be ignored.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if "holdout" in given and "test" in given:
+        raise InputError("--holdout and --test exclude each other: judge on one or the other")
+    descends = given["solver"] == GRADIENT_DESCENT
+    for name in ("learning_rate", "num_iterations"):
+        if name in given and not descends:
+            flag = f"--{name.replace('_', '-')}"
+            raise InputError(f"{flag} is for gradient descent: add --solver {GRADIENT_DESCENT}")
+    if "tol" in given and descends:
+        raise InputError("--tol is not for gradient descent, which stops after --num-iterations")
+    return given

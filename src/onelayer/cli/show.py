@@ -1,0 +1,69 @@
+"""`onelayer show`: what is in a model file."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from onelayer.cli.options import STANDARD, json_option, load, model_argument
+from onelayer.cli.output import paragraph, print_json, print_lines, quote, show_text, tabulate
+from onelayer.cli.sections import (
+    count,
+    describe_columns,
+    describe_judgement,
+    describe_weights,
+    say_certificate,
+)
+
+if TYPE_CHECKING:
+    from onelayer.model import Model
+
+_SHOWN = 20
+
+
+@click.command()
+@model_argument
+@click.option("--all", "show_all", is_flag=True, help="Show every weight, not the largest alone.")
+@json_option
+def show(model: str, show_all: bool, as_json: bool) -> None:
+    """Say what MODEL predicts, from what, how well, and with which weights."""
+    loaded = load(model)
+    if as_json:
+        print_json(loaded.to_dict())
+    else:
+        name = "standard input" if model == STANDARD else model
+        print_lines(_describe(loaded, name, None if show_all else _SHOWN))
+
+
+def _describe(model: "Model", name: str, most: int | None) -> list[str]:
+    facts = model.training
+    lines = [
+        *paragraph(f"{show_text(name)}: a onelayer model"),
+        "",
+        *_describe_facts(model),
+        "",
+        *describe_columns(model.schema.describe()),
+        "",
+    ]
+    if model.evaluation is None:
+        lines += ["Nothing was held out: how well it does on new rows is not known.", ""]
+    else:
+        held = facts.holdout_rows > 0
+        title = "held out, which the training never saw" if held else "of a table of their own"
+        lines += [f"On {count(model.evaluation.n, 'row')} {title}"]
+        lines += [*describe_judgement(model.evaluation, model), ""]
+    return [*lines, *describe_weights(model, most), "", *say_certificate(model)]
+
+
+def _describe_facts(model: "Model") -> list[str]:
+    facts = model.training
+    source = show_text(facts.table)
+    if facts.sha256 is not None:
+        source += f" (SHA-256 {facts.sha256[:16]}...)"
+    rows = [
+        ["predicts", f"{show_text(model.target)}: {show_text(model.schema.target.reason)}"],
+        ["says", f"{quote(model.positive)} where its probability is above {model.threshold:g}"],
+        ["learnt from", source],
+        ["rows", f"{facts.rows:,}, {facts.positives:,} of them {quote(model.positive)}"],
+        ["solver", f"{facts.solver}, C={facts.C:g}, {count(facts.iterations, 'step')}"],
+    ]
+    return tabulate(["", ""], rows)

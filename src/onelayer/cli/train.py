@@ -1,0 +1,176 @@
+"""`onelayer train`: learn from a table, say what was done, and leave a model file."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from onelayer.cli.interrupt import note_written
+from onelayer.cli.options import (
+    STANDARD,
+    check_output,
+    json_option,
+    read,
+    refuse_two_from_input,
+    table_argument,
+)
+from onelayer.cli.output import (
+    paragraph,
+    print_json,
+    print_lines,
+    quote,
+    show_text,
+    tabulate,
+)
+from onelayer.cli.progress import Progress
+from onelayer.cli.sections import count, describe_columns, describe_judgement, say_certificate
+from onelayer.cli.settings import settle_options, training_options
+from onelayer.errors import InputError
+
+if TYPE_CHECKING:
+    from onelayer.model import Model
+    from onelayer.table.reading import Table
+
+
+@click.command()
+@table_argument
+@training_options
+@click.option(
+    "-o",
+    "--output",
+    default="model.json",
+    show_default=True,
+    metavar="FILE",
+    help="Where the model goes; - for standard output.",
+)
+@json_option
+def train(
+    table: str,
+    names: tuple[str, ...],
+    na: tuple[str, ...],
+    output: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Learn the yes or no in a column of TABLE, and write a model file.
+
+    Says what was done with every column, how well the model does on rows that it has not seen, and
+    how far it can at most be from the exact optimum.
+    """
+    options = settle_options(options)
+    test = options.pop("test", None)
+    refuse_two_from_input(table, test)
+    if as_json and output == STANDARD:
+        raise InputError("--json and -o - would both fill standard output: name a file with -o")
+    check_output(output, table, test)
+    with Progress(f"reading {table}") as progress:
+        raw = read(table, names, na)
+        judged = None if test is None else read(test, names, na)
+        model = train_model(raw, judged, progress, options)
+        size = save_model(model, output)
+    if as_json:
+        print_json(to_document(model, output))
+    else:
+        lines = describe_training(model, raw, judged)
+        lines += ["", *_say_where(output, size)]
+        print_lines(lines, sys.stderr if output == STANDARD else None)
+
+
+def train_model(
+    raw: "Table", judged: "Table | None", progress: Progress, options: dict[str, Any]
+) -> "Model":
+    """Train on tables that have been read."""
+    progress.say(f"looking at the columns of {raw.name}")
+    from onelayer.table.values import require_columns
+    from onelayer.training import train as learn
+
+    if judged is not None:  # said now, not after the training
+        require_columns(judged, [options["target"]])
+    return learn(raw, test=judged, watch=progress.watch, **options)
+
+
+def save_model(model: "Model", output: str) -> int:
+    """Write the model file, and return its size in bytes."""
+    from onelayer.writing import replace_file
+
+    encoded = model.to_bytes()
+    if output == STANDARD:
+        sys.stdout.buffer.write(encoded)
+    else:
+        replace_file(output, lambda stream: stream.write(encoded))
+        note_written(output)
+    return len(encoded)
+
+
+def _say_where(output: str, size: int) -> list[str]:
+    where = "standard output" if output == STANDARD else show_text(output)
+    return paragraph(f"The model went to {where} ({size / 1024:,.0f} KB).")
+
+
+def to_document(model: "Model", output: str) -> dict[str, Any]:
+    """What `train --json` prints; the sections are those of the model file."""
+    sections = model.to_dict()
+    return {
+        "model": output,
+        "target": sections["schema"]["target"],
+        "columns": [
+            {"column": each.column, "role": each.role, "done": each.done, "reason": each.reason}
+            for each in model.schema.describe()
+        ],
+        **{name: sections[name] for name in ("training", "evaluation", "certificate")},
+    }
+
+
+def describe_training(model: "Model", raw: "Table", judged: "Table | None") -> list[str]:
+    """The report of a training, in lines."""
+    return [
+        *paragraph(
+            f"{show_text(raw.name)}: {count(raw.frame.height, 'row')}, "
+            f"{count(raw.frame.width, 'column')}"
+        ),
+        "",
+        *_describe_task(model),
+        "",
+        *describe_columns(model.schema.describe()),
+        "",
+        *_describe_evaluation(model, judged),
+        "",
+        *say_certificate(model),
+    ]
+
+
+def _describe_task(model: "Model") -> list[str]:
+    facts = model.training
+    rows = f"{facts.rows:,} to learn from, {facts.positives:,} of them {quote(model.positive)}"
+    if facts.holdout_rows:
+        rows += f"; {facts.holdout_rows:,} held out to judge on (seed {facts.seed})"
+    if facts.left_out_lines:
+        rows += f"; {count(len(facts.left_out_lines), 'malformed line')} left out"
+    if facts.without_target:
+        rows += f"; {facts.without_target:,} without a target left out"
+    solver = (
+        f"{facts.solver}, {count(facts.iterations, 'step')} and {facts.passes:,} passes over the "
+        f"rows in {facts.seconds:.2f} s: {facts.message}"
+    )
+    said = [
+        ["target", f"{show_text(model.target)}: {show_text(model.schema.target.reason)}"],
+        ["rows", rows],
+        ["solver", solver],
+    ]
+    if model.schema.weight is not None:
+        said.insert(2, ["weight", f"the rows weigh {show_text(model.schema.weight)}"])
+    return tabulate(["", ""], said)
+
+
+def _describe_evaluation(model: "Model", judged: "Table | None") -> list[str]:
+    found = model.evaluation
+    if found is None:
+        return paragraph(
+            "Nothing was held out: every row was learnt from, and how well the model does on new "
+            "rows is not known. --holdout 0.2 or --test TABLE would tell."
+        )
+    if judged is None:
+        title = f"On the {count(found.n, 'row')} held out, which the training never saw"
+    else:
+        title = f"On {count(found.n, 'row')} of {show_text(judged.name)}"
+    return [title, *describe_judgement(found, model)]

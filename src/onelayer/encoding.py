@@ -1,0 +1,56 @@
+"""From a table, however it is handed in, to the features that solvers and scoring take."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from onelayer.errors import DataWarning
+from onelayer.features.mixed import MixedFeatures
+from onelayer.table.encode import Encoded
+from onelayer.table.reading import Table, read_table
+from onelayer.table.schema import Schema
+
+
+def read_rows(table: Any) -> Table:
+    """Read a table; a dict of plain values is one row."""
+    if isinstance(table, Mapping) and not any(
+        hasattr(value, "__len__") and not isinstance(value, str) for value in table.values()
+    ):
+        table = [dict(table)]
+    return read_table(table)
+
+
+def encode_rows(schema: Schema, raw: Table) -> MixedFeatures:
+    """Encode rows to be scored, and say once what no training row held."""
+    encoded = schema.encode(raw)
+    _warn_of_unseen(raw, encoded)
+    return to_features(encoded)
+
+
+def to_features(encoded: Encoded) -> MixedFeatures:
+    """Encoded rows as the features that solvers and scoring take."""
+    return MixedFeatures(encoded.numeric, encoded.codes, encoded.level_counts, encoded.words)
+
+
+def _warn_of_unseen(raw: Table, encoded: Encoded) -> None:
+    parts = [f"{column!r} ({count:,} rows)" for column, count in encoded.unseen.items()]
+    parts += [
+        f"{column!r} (missing in {count:,} rows)" for column, count in encoded.newly_missing.items()
+    ]
+    if parts:
+        warnings.warn(
+            f"{raw.name}: values that no training row held, in {', '.join(parts)}: "
+            "read as 'other' or as the mean",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_rows_without_target(raw: Table, target: str, count: int) -> None:
+    """Say how many rows have no value in the target."""
+    if count:
+        warnings.warn(
+            f"{raw.name}: {count:,} rows without a value in {target!r} are left out",
+            DataWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,331 @@
+"""The scikit-learn door: `OneLayerClassifier`."""
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.special import logsumexp
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from onelayer.blocks import Block
+from onelayer.errors import InputError
+from onelayer.features import Features
+from onelayer.features.dense import DenseFeatures
+from onelayer.features.sparse import SparseFeatures
+from onelayer.fitting import fit
+from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
+from onelayer.network import log_loss, sigmoid
+from onelayer.outcome import warn_of_outcome
+from onelayer.rows.memory import MemoryRows
+from onelayer.scoring import predict_logits
+from onelayer.solvers.solution import Progress
+
+Array = NDArray[Any]
+
+FULL_ENOUGH = 2 / 3  # a sparse matrix fuller than this takes more memory than a dense one
+
+
+class OneLayerClassifier(ClassifierMixin, BaseEstimator):
+    """A one-layer neural network: sigmoid outputs, or one softmax over several classes.
+
+    Minimises sum_i s_i loss_i + |W|^2 / (2 C), the bias never penalised: the minimiser is that of
+    scikit-learn's `LogisticRegression` with the same `C`, found exactly and with a proof.
+
+    Parameters
+    ----------
+    C: inverse strength of the penalty, above 0; `np.inf` for none.
+    l1_ratio: share of the L1 penalty; only 0 (pure L2) is available.
+    fit_intercept: whether to fit a bias.
+    class_weight: None, "balanced" (n / (n_classes count)), or a weight for each class.
+    solver: "auto", "newton", "newton_cg" or "gradient_descent" (the article's loop).
+    learning_rate, num_iterations: for gradient descent; a rate above 0, or "safe".
+    tol: the largest distance from the exact optimum, in standard errors of each coefficient.
+    n_jobs: threads; None or -1 for every core the process may use. The answer is the same to the
+        bit for any number.
+    random_state: seed of the random start of gradient descent (an int or `RandomState`; None
+        draws from NumPy's global state).
+    verbose: 1 prints the cost and the proved distance after each step.
+
+    Attributes
+    ----------
+    coef_: (n_outputs, n_features); n_outputs is 1 for two classes.
+    intercept_: (n_outputs,).
+    classes_: the class labels; for 2-D labels the numbers of the outputs.
+    multilabel_: whether the labels were 2-D, one sigmoid an output.
+    n_iter_: (1,) steps taken. n_features_in_, feature_names_in_: as in scikit-learn.
+    solution_: the `Solution`, with certificate, passes, seconds and history.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), ["no", "no", "yes", "yes"]
+    >>> network = OneLayerClassifier().fit(X, y)
+    >>> network.predict([[0.5], [2.5]]).tolist()
+    ['no', 'yes']
+    >>> network.solution_.certificate.rho <= 1e-4
+    True
+    """
+
+    def __init__(
+        self,
+        C: float = 1.0,
+        l1_ratio: float = 0.0,
+        fit_intercept: bool = True,
+        class_weight: Any = None,
+        solver: str = "auto",
+        learning_rate: float | str = 1.2,
+        num_iterations: int = 10,
+        tol: float = 1e-4,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.num_iterations = num_iterations
+        self.tol = tol
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> "OneLayerClassifier":
+        """Train on rows `X` (n_samples, n_features) with labels `y`.
+
+        Parameters
+        ----------
+        X: dense or CSR/CSC, float32 or float64, or a frame of pandas, polars or pyarrow.
+        y: (n_samples,) of two or more classes of any type, or (n_samples, n_outputs) of 0 and 1.
+        sample_weight: (n_samples,), 0 or more; a weight of 2 is the row twice.
+
+        Raises
+        ------
+        InputError: one class only, negative weights, an option out of its range.
+
+        Warns
+        -----
+        ConvergenceWarning: no finite optimum (separation without a penalty), divergence.
+        """
+        self._check_options()
+        rows_and_labels: Any = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            accept_large_sparse=True,
+        )
+        table, target = rows_and_labels
+        weights = _check_weights(sample_weight, table)
+        held = weights > 0
+        if not held.all():
+            table, target, weights = table[held], target[held], weights[held]
+        loss, labels = self._read_labels(target)
+        if self.class_weight is not None:
+            weights = weights * self._weigh_classes(target, weights)
+        rows = MemoryRows(Block(_to_features(table), labels, weights), self.n_jobs)
+        self.solution_ = fit(
+            rows,
+            loss,
+            C=self.C,
+            fit_intercept=self.fit_intercept,
+            solver=self.solver,
+            tol=self.tol,
+            learning_rate=self.learning_rate,
+            num_iterations=self.num_iterations,
+            draw=self._draw,
+            watch=_print_progress if self.verbose else None,
+        )
+        warn_of_outcome(self.solution_)
+        self.coef_, self.intercept_ = self.solution_.W, self.solution_.b[:, 0]
+        self.n_iter_ = np.array([self.solution_.iterations], dtype=np.int32)
+        return self
+
+    def decision_function(self, X: ArrayLike) -> Array:
+        """The logits: (n_samples,) for two classes, else (n_samples, n_outputs)."""
+        Z = self._logits(X)
+        return Z[0] if self._is_binary else np.ascontiguousarray(Z.T)
+
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Probabilities (n_samples, n_classes); for 2-D labels those of 1, one an output."""
+        Z = self._logits(X)
+        if self._is_binary:
+            return np.asarray(sigmoid(np.column_stack([-Z[0], Z[0]])))
+        return np.ascontiguousarray(self._loss.activate(Z).T)
+
+    def predict_log_proba(self, X: ArrayLike) -> Array:
+        """log of `predict_proba`, from the logits: finite where a probability is 1e-400."""
+        Z = self._logits(X)
+        if self._is_binary:
+            return np.asarray(-log_loss(np.column_stack([-Z[0], Z[0]]), 1))
+        if isinstance(self._loss, SigmoidLoss):
+            return np.ascontiguousarray(-log_loss(Z, 1).T)
+        return np.ascontiguousarray((Z - logsumexp(Z, axis=0)).T)
+
+    def predict(self, X: ArrayLike) -> Array:
+        """The class whose probability is largest; of two, the second only above 0.5."""
+        Z = self._logits(X)
+        if self._is_binary:
+            return np.asarray(self.classes_[(sigmoid(Z[0]) > 0.5).astype(np.intp)])
+        if isinstance(self._loss, SigmoidLoss):
+            return np.ascontiguousarray((sigmoid(Z) > 0.5).T.astype(np.intp))
+        return np.asarray(self.classes_[Z.argmax(axis=0)])
+
+    @property
+    def _loss(self) -> Loss:
+        outputs = len(self.coef_)
+        several = outputs > 1 and not self.multilabel_
+        return SoftmaxLoss(outputs) if several else SigmoidLoss(outputs)
+
+    @property
+    def _is_binary(self) -> bool:
+        return not self.multilabel_ and len(self.classes_) == 2
+
+    def _logits(self, X: ArrayLike) -> Array:
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        # Sparse rows stay sparse, however full: a row's bits must not depend on those beside it.
+        features = _to_features(X, fullest=1.0)
+        return predict_logits(features, self.coef_, self.intercept_[:, None], self.n_jobs)
+
+    def _check_options(self) -> None:
+        """Refuse an option that is out of range, naming it, its value and what is expected."""
+        rate = 1.0 if self.learning_rate == "safe" else self.learning_rate
+        weighing = self.class_weight
+        checks: list[tuple[str, bool, str]] = [
+            ("C", _is_above_0(self.C), "a number above 0, or inf"),
+            ("l1_ratio", self.l1_ratio == 0, "0: L1 and elastic net are not available"),
+            ("fit_intercept", isinstance(self.fit_intercept, (bool, np.bool_)), "True or False"),
+            (
+                "class_weight",
+                weighing is None or isinstance(weighing, dict) or str(weighing) == "balanced",
+                "None, 'balanced' or a weight for each class",
+            ),
+            ("learning_rate", _is_above_0(rate, math.inf), "a number above 0, or 'safe'"),
+            ("num_iterations", _is_count(self.num_iterations), "0 or more"),
+            ("tol", _is_above_0(self.tol, math.inf), "a number above 0"),
+            (
+                "n_jobs",
+                self.n_jobs in (None, -1) or (_is_count(self.n_jobs) and self.n_jobs != 0),
+                "1 or more, or None or -1 for every core",
+            ),
+            ("random_state", _is_seed(self.random_state), "an int from 0 to 2**32 - 1, or None"),
+            ("verbose", self.verbose in (False, True) or _is_count(self.verbose), "0 or 1"),
+        ]
+        for name, holds, expected in checks:
+            if not holds:
+                raise InputError(f"{name}={getattr(self, name)!r}: expected {expected}")
+
+    def _read_labels(self, y: Array) -> tuple[Loss, Array]:
+        """Set `classes_`; the loss, and labels (n_outputs, n) of 0/1 or (1, n) class numbers."""
+        check_classification_targets(y)
+        if y.ndim == 2 and y.shape[1] > 1:
+            return self._read_indicators(y)
+        y = column_or_1d(y, warn=True)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.multilabel_ = False
+        if len(self.classes_) < 2:
+            raise InputError(
+                f"y holds one class only ({self.classes_[0]!r}) among the rows with a weight: "
+                f"give rows of at least two classes"
+            )
+        labels = codes.astype(np.float64)[None]
+        if len(self.classes_) == 2:
+            return SigmoidLoss(1), labels
+        return SoftmaxLoss(len(self.classes_)), labels
+
+    def _read_indicators(self, y: Array) -> tuple[Loss, Array]:
+        labels = np.ascontiguousarray(y.T, dtype=np.float64)
+        if not np.isin(labels, (0, 1)).all():
+            raise InputError("y has several columns and holds values other than 0 and 1")
+        for k, row in enumerate(labels):
+            if row.min() == row.max() and self.fit_intercept:
+                raise InputError(
+                    f"y[:, {k}] holds one class only ({row[0]:.0f}): its bias has no optimum, "
+                    f"leave that output out"
+                )
+        self.classes_, self.multilabel_ = np.arange(len(labels)), True
+        return SigmoidLoss(len(labels)), labels
+
+    def _weigh_classes(self, y: Array, weights: Array) -> Array:
+        if self.multilabel_:
+            raise InputError("class_weight is not available for 2-D labels: use sample_weight")
+        y = column_or_1d(y)
+        by_class = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=y, sample_weight=weights
+        )
+        if not (by_class > 0).all():
+            raise InputError(f"class_weight={self.class_weight!r}: expected weights above 0")
+        return np.asarray(by_class[np.searchsorted(self.classes_, y)])
+
+    def _draw(self, n_x: int, n_y: int) -> Array:
+        """The article's start: normal times 0.01, from `random_state`."""
+        return np.asarray(check_random_state(self.random_state).randn(n_y, n_x) * 0.01)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.multi_output = True
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _is_above_0(value: Any, below: float | None = None) -> bool:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and value > 0 and (below is None or value < below)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
+
+
+def _is_seed(value: Any) -> bool:
+    try:
+        check_random_state(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_weights(sample_weight: ArrayLike | None, X: Any) -> Array:
+    if sample_weight is None:
+        return np.ones(X.shape[0])
+    weights = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64))
+    if (weights < 0).any():
+        row = int(np.argmax(weights < 0))
+        raise InputError(f"sample_weight[{row}] is {weights[row]}: weights must be 0 or more")
+    if not weights.any():
+        raise InputError("all sample weights are 0: give some row a weight")
+    return weights
+
+
+def _to_features(X: Any, fullest: float = FULL_ENOUGH) -> Features:
+    if not sparse.issparse(X):
+        return DenseFeatures(X)
+    # Squares of entries that are stored in parts would be wrong; the caller's matrix stays as is.
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    if X.nnz > fullest * X.shape[0] * X.shape[1]:
+        return DenseFeatures(X.toarray())
+    return SparseFeatures(sparse.csr_array(X))
+
+
+def _print_progress(progress: Progress) -> None:
+    print(
+        f"step {progress.iteration}: cost {progress.cost:.6f}, "
+        f"proved within {progress.rho:.1e} standard errors"
+    )

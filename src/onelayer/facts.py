@@ -1,0 +1,53 @@
+"""What a model was trained on, and how: the part of it that is there for people."""
+
+import math
+from dataclasses import dataclass
+
+from onelayer.solvers.solution import Progress
+from onelayer.stored import Unbounded, find_outside
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What a model was trained on and how.
+
+    Attributes
+    ----------
+    table: name of the table; sha256: of its file's bytes, None for a frame.
+    rows, positives: of the training rows; holdout_rows: rows held out and judged.
+    left_out_lines: malformed lines of the file; without_target: rows without a value there.
+    C, tol, seed: as asked for. solver, status, message, objective, cost, passes, iterations,
+        seconds, history: as in `Solution`.
+    test: name of the other table that the model was judged on, or None.
+    """
+
+    table: str
+    sha256: str | None
+    target: str
+    rows: int
+    positives: int
+    holdout_rows: int
+    left_out_lines: tuple[int, ...]
+    without_target: int
+    seed: int
+    C: Unbounded
+    tol: float
+    solver: str
+    status: str
+    message: str
+    objective: float
+    cost: float
+    passes: int
+    iterations: int
+    seconds: float
+    history: tuple[Progress, ...]
+    test: str | None = None
+
+    def problem(self) -> str | None:
+        """Say what no training can be, or None; asked of what a model file holds."""
+        if not 0 < self.positives < self.rows:
+            return f"{self.positives} positives among {self.rows} rows: both classes are needed"
+        if not (self.C > 0 and self.tol > 0):
+            return "C and tol must be above 0"
+        counts = ("holdout_rows", "without_target", "seed", "passes", "iterations")
+        return find_outside(self, (*counts, "cost", "seconds"), 0, math.inf)

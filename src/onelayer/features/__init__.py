@@ -1,0 +1,62 @@
+"""Rows of a table as numbers, in three layouts with one set of operations.
+
+- `dense.DenseFeatures`: an array, C or Fortran order, float32 or float64;
+- `sparse.SparseFeatures`: compressed sparse rows;
+- `mixed.MixedFeatures`: numeric columns beside integer-coded categories and sparse words; a
+  category of 300 levels is one column of codes, never 300 columns of zeros.
+
+This is the one place that turns a table's samples x features into the network's features x samples:
+`linear` takes weights (n_outputs, n_columns) and gives logits (n_outputs, n_rows).
+"""
+
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Features(Protocol):
+    """Rows of a table as numbers, and their products with weights and residuals."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows (samples)."""
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns (features), each level of a category being one."""
+
+    @property
+    def row_values(self) -> int:
+        """Values stored for one row, on average: what a tile's size is counted in."""
+
+    def rows(self, start: int, stop: int) -> "Features":
+        """The rows from `start` to `stop`, as a view where the layout allows."""
+
+    def tile(self, start: int, stop: int) -> "Features":
+        """The same rows ready for arithmetic: float64, shifted."""
+
+    def take(self, indices: Array) -> "Features":
+        """The rows at `indices`, copied."""
+
+    def linear(self, W: Array) -> Array:
+        """W X, (n_outputs, n_rows)."""
+
+    def back(self, R: Array) -> Array:
+        """R X', (n_outputs, n_columns): sums over the rows."""
+
+    def curvature(self, q: Array) -> Array:
+        """X diag(q) X', (n_columns, n_columns), for q >= 0 of (n_rows,)."""
+
+    def squares(self, q: Array) -> Array:
+        """The diagonal of `curvature`, (n_columns,), or one for each row of `q`."""
+
+    def absolute(self) -> "Features":
+        """The same rows with |x| for x."""
+
+    def square_lengths(self) -> Array:
+        """|x|^2 of each row, (n_rows,)."""
+
+    def moments(self, s: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
+        """Sums of s (x - origin) and s (x - origin)^2, minimum and maximum of each column."""

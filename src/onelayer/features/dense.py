@@ -1,0 +1,75 @@
+"""A matrix of samples x features."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class DenseFeatures:
+    """A matrix of samples x features; `shift` is taken off each row as the tile is read.
+
+    >>> DenseFeatures(np.array([[1.0, 2.0], [3.0, 4.0]])).linear(np.array([[1.0, 1.0]])).tolist()
+    [[3.0, 7.0]]
+    """
+
+    values: Array
+    shift: Array | None = None
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def n_columns(self) -> int:
+        return int(self.values.shape[1])
+
+    @property
+    def row_values(self) -> int:
+        return max(1, self.n_columns)
+
+    def rows(self, start: int, stop: int) -> "DenseFeatures":
+        return DenseFeatures(self.values[start:stop], self.shift)
+
+    def tile(self, start: int, stop: int) -> "DenseFeatures":
+        values = self.values[start:stop]
+        if self.shift is not None:
+            return DenseFeatures(values - self.shift)
+        # A tile at a time: the products are float64 while a float32 table is never copied whole.
+        return DenseFeatures(np.asarray(values, dtype=np.float64))
+
+    def take(self, indices: Array) -> "DenseFeatures":
+        return DenseFeatures(self.values[indices], self.shift)
+
+    def linear(self, W: Array) -> Array:
+        return np.asarray(W @ self.values.T)
+
+    def back(self, R: Array) -> Array:
+        return np.asarray(R @ self.values)
+
+    def curvature(self, q: Array) -> Array:
+        root = np.sqrt(q)[:, None] * self.values
+        return np.asarray(root.T @ root)
+
+    def squares(self, q: Array) -> Array:
+        return np.asarray(q @ np.square(self.values))
+
+    def absolute(self) -> "DenseFeatures":
+        return DenseFeatures(np.abs(self.values))
+
+    def square_lengths(self) -> Array:
+        return np.asarray(np.einsum("ij,ij->i", self.values, self.values))
+
+    def moments(self, s: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
+        held = self.values if s.all() else self.values[s > 0]
+        centred = self.values - origin
+        return (
+            s @ centred,
+            s @ np.square(centred),
+            held.min(axis=0, initial=np.inf),
+            held.max(axis=0, initial=-np.inf),
+        )

@@ -1,0 +1,176 @@
+"""Numeric columns beside integer-coded categories and sparse words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from onelayer.features.dense import DenseFeatures
+from onelayer.features.sparse import SparseFeatures
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class MixedFeatures:
+    """Numeric columns (n, p), integer codes (n, c) with their numbers of levels, and sparse words.
+
+    Columns in order: the numeric ones, the levels of each categorical column, the words.
+
+    >>> X = MixedFeatures(np.array([[2.0], [3.0]]), np.array([[1], [0]], np.int32), (2,))
+    >>> X.linear(np.array([[10.0, 0.5, 0.25]])).tolist()
+    [[20.25, 30.5]]
+    """
+
+    numeric: Array
+    codes: NDArray[np.int32]
+    level_counts: tuple[int, ...]
+    words: Any = None
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.numeric.shape[0])
+
+    @property
+    def n_columns(self) -> int:
+        words = 0 if self.words is None else int(self.words.shape[1])
+        return int(self.numeric.shape[1]) + sum(self.level_counts) + words
+
+    @property
+    def row_values(self) -> int:
+        words = 0 if self.words is None else SparseFeatures(self.words).row_values
+        return max(1, int(self.numeric.shape[1]) + len(self.level_counts) + words)
+
+    def rows(self, start: int, stop: int) -> "MixedFeatures":
+        words = None
+        if self.words is not None:
+            words = SparseFeatures(self.words).rows(start, stop).values
+        return MixedFeatures(
+            self.numeric[start:stop], self.codes[start:stop], self.level_counts, words
+        )
+
+    def tile(self, start: int, stop: int) -> "MixedFeatures":
+        return self.rows(start, stop)
+
+    def take(self, indices: Array) -> "MixedFeatures":
+        words = None if self.words is None else self.words[indices]
+        return MixedFeatures(self.numeric[indices], self.codes[indices], self.level_counts, words)
+
+    def linear(self, W: Array) -> Array:
+        Z = W[:, : self.numeric.shape[1]] @ self.numeric.T
+        for codes, columns in self._levels():
+            Z += W[:, columns][:, codes]
+        if self.words is not None:
+            Z += SparseFeatures(self.words).linear(W[:, self._words()])
+        return np.asarray(Z)
+
+    def back(self, R: Array) -> Array:
+        out = np.empty((len(R), self.n_columns))
+        out[:, : self.numeric.shape[1]] = R @ self.numeric
+        for codes, columns in self._levels():
+            count = columns.stop - columns.start
+            for k, r in enumerate(R):
+                out[k, columns] = np.bincount(codes, r, count)
+        if self.words is not None:
+            out[:, self._words()] = SparseFeatures(self.words).back(R)
+        return out
+
+    def curvature(self, q: Array) -> Array:
+        p, positions = self.numeric.shape[1], self._positions()
+        H = np.zeros((self.n_columns, self.n_columns))
+        weighted = q[:, None] * self.numeric
+        H[:p, :p] = DenseFeatures(self.numeric).curvature(q)
+        levels = slice(p, p + sum(self.level_counts))
+        H[levels, :p] = self._dummies(positions).T @ weighted
+        self._add_pairs(H, q, positions)
+        if self.words is not None:
+            self._add_words(H, q, weighted, positions)
+        return np.asarray(np.tril(H) + np.tril(H, -1).T)
+
+    def squares(self, q: Array) -> Array:
+        out = self._squared().back(np.atleast_2d(q))
+        return out if q.ndim == 2 else out[0]
+
+    def absolute(self) -> "MixedFeatures":
+        words = None if self.words is None else abs(self.words)
+        return MixedFeatures(np.abs(self.numeric), self.codes, self.level_counts, words)
+
+    def square_lengths(self) -> Array:
+        return self._squared().linear(np.ones((1, self.n_columns)))[0]
+
+    def moments(self, s: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
+        p = self.numeric.shape[1]
+        numeric = DenseFeatures(self.numeric).moments(s, origin[:p])
+        # A level's column is 0 or 1, so its sum is also its sum of squares.
+        sums = MixedFeatures(np.zeros((self.n_rows, 0)), self.codes, self.level_counts).back(
+            np.stack([s, (s > 0).astype(np.float64)])
+        )
+        rows, offset = s.sum(), origin[p : p + sums.shape[1]]
+        levels = (
+            sums[0] - rows * offset,
+            sums[0] * (1 - 2 * offset) + rows * np.square(offset),
+            (sums[1] == (s > 0).sum()).astype(np.float64),
+            (sums[1] > 0).astype(np.float64),
+        )
+        parts = [numeric, levels]
+        if self.words is not None:
+            parts.append(SparseFeatures(self.words).moments(s, origin[self._words()]))
+        first, second, low, high = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return first, second, low, high
+
+    def _squared(self) -> "MixedFeatures":
+        words = None if self.words is None else self.words.multiply(self.words).tocsr()
+        return MixedFeatures(np.square(self.numeric), self.codes, self.level_counts, words)
+
+    def _levels(self) -> Iterator[tuple[Array, slice]]:
+        start = self.numeric.shape[1]
+        for j, count in enumerate(self.level_counts):
+            yield self.codes[:, j], slice(start, start + count)
+            start += count
+
+    def _positions(self) -> Array:
+        """Each code as the place of its level among all levels, (c, n_rows), a row a column."""
+        first = np.cumsum([0, *self.level_counts])[:-1]
+        return np.asarray(np.ascontiguousarray(self.codes.T, dtype=np.intp) + first[:, None])
+
+    def _dummies(self, positions: Array) -> Any:
+        """The levels as columns of 0 and 1, sparse, for one tile."""
+        count, each = self.n_rows, len(positions)
+        places = np.ascontiguousarray(positions.T).ravel()
+        return sparse.csr_array(
+            (np.ones(len(places)), places, np.arange(count + 1) * each),
+            shape=(count, sum(self.level_counts)),
+        )
+
+    def _add_pairs(self, H: Array, q: Array, positions: Array) -> None:
+        """Sums of q over the rows that hold both of two levels, the lower triangle.
+
+        One `bincount` for a column against all columns before it: the pair's place in a table of
+        levels by levels is counted, so a row costs c^2 / 2 additions however many levels there are.
+        """
+        start = self.numeric.shape[1]
+        before = 0
+        for i, count in enumerate(self.level_counts):
+            own = positions[i] - before
+            rows = slice(start + before, start + before + count)
+            H[rows, rows] = np.diag(np.bincount(own, q, count))
+            if before:
+                pairs = (own * before + positions[:i]).ravel()
+                joint = np.bincount(pairs, np.tile(q, i), count * before)
+                H[rows, start : start + before] = joint.reshape(count, before)
+            before += count
+
+    def _words(self) -> slice:
+        return slice(self.numeric.shape[1] + sum(self.level_counts), self.n_columns)
+
+    def _add_words(self, H: Array, q: Array, weighted: Array, positions: Array) -> None:
+        words, columns = SparseFeatures(self.words), self._words()
+        p = self.numeric.shape[1]
+        H[columns, columns] = words.curvature(q)
+        H[columns, :p] = np.asarray(self.words.T @ weighted)
+        if self.level_counts:
+            together = words.scaled(q).T @ self._dummies(positions)
+            H[columns, p : columns.start] = together.toarray()

@@ -1,0 +1,163 @@
+"""The two output layers: one sigmoid for each output, or one softmax over the classes.
+
+Both take logits `Z` (n_outputs, m) and give, for a block of rows, the loss of each row and its
+derivatives by the logit. `groups` says how the parameters fall apart into problems that can be
+solved side by side: every sigmoid output is its own, the classes of a softmax hang together.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.network import margin_terms, sigmoid
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Per row and output: the loss, its slope by the logit, and what its second slope needs.
+
+    Attributes
+    ----------
+    loss: (groups, m), nats.
+    residual: (n_outputs, m), A - Y without cancellation.
+    curvature: (n_outputs, m), A (1 - A).
+    probability: (n_outputs, m) for the softmax, whose outputs curve each other; else None.
+    margin: (groups, m), the logit of the row's own class over the other's (the best other's).
+    """
+
+    loss: Array
+    residual: Array
+    curvature: Array
+    margin: Array
+    probability: Array | None = None
+
+
+class Loss(Protocol):
+    """What training asks of an output layer."""
+
+    @property
+    def n_outputs(self) -> int:
+        """How many logits a row has."""
+
+    @property
+    def groups(self) -> int:
+        """How many independent problems the outputs form."""
+
+    def terms(self, Z: Array, labels: Array) -> Terms:
+        """Loss and derivatives of every row of a block."""
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """The pairs of outputs (k, l), k >= l, that share a second derivative."""
+
+    def least_curvature(self, terms: Terms, weights: Array) -> Array:
+        """Per group, a lower bound of weight times curvature between any two answers of a row."""
+
+    def activate(self, Z: Array) -> Array:
+        """The probabilities (n_outputs, m)."""
+
+
+@dataclass(frozen=True)
+class SigmoidLoss:
+    """Log loss of one or several sigmoid outputs, each a yes or no of its own; labels (n, m) 0/1.
+
+    >>> loss = SigmoidLoss(1)
+    >>> terms = loss.terms(np.array([[800.0, -800.0]]), np.array([[1.0, 1.0]]))
+    >>> terms.loss.tolist(), terms.residual.tolist()
+    ([[0.0, 800.0]], [[-0.0, -1.0]])
+    """
+
+    n_outputs: int = 1
+
+    @property
+    def groups(self) -> int:
+        return self.n_outputs
+
+    def terms(self, Z: Array, labels: Array) -> Terms:
+        sign = 2 * labels - 1
+        margin = sign * Z
+        loss, miss, curvature = margin_terms(margin)
+        return Terms(loss, np.multiply(sign, -miss, out=sign), curvature, margin)
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        return ((k, k) for k in range(self.n_outputs))
+
+    def least_curvature(self, terms: Terms, weights: Array) -> Array:
+        """min over rows with a weight of s q: a row's leverage s q x'H^-1 x is at most 1."""
+        held = weights > 0
+        product = terms.curvature[:, held] * weights[held]
+        return np.asarray(product.min(axis=1, initial=np.inf))
+
+    def activate(self, Z: Array) -> Array:
+        return np.asarray(sigmoid(Z))
+
+
+@dataclass(frozen=True)
+class SoftmaxLoss:
+    """Log loss of one answer out of several classes; labels (1, m) hold the class number.
+
+    >>> loss = SoftmaxLoss(3)
+    >>> terms = loss.terms(np.array([[800.0], [0.0], [-800.0]]), np.array([[1]]))
+    >>> terms.loss.tolist(), terms.residual.ravel().tolist()
+    ([[800.0]], [1.0, -1.0, 0.0])
+    """
+
+    n_outputs: int
+
+    @property
+    def groups(self) -> int:
+        return 1
+
+    def terms(self, Z: Array, labels: Array) -> Terms:
+        own = labels[0].astype(np.intp)
+        rows = np.arange(Z.shape[1])
+        top = Z.argmax(axis=0)
+        with np.errstate(under="ignore"):
+            e = np.exp(Z - Z[top, rows])
+            rest = e.copy()
+            rest[top, rows] = 0
+            # 1 + rest, not e.sum(): log1p keeps the digits of a loss that is nearly 0.
+            loss = np.log1p(rest.sum(axis=0)) + (Z[top, rows] - Z[own, rows])
+            probability = e / e.sum(axis=0)
+            others = _sum_of_others(probability)
+            residual = probability.copy()
+            residual[own, rows] = -others[own, rows]
+            curvature = probability * others
+        rival = Z.copy()
+        rival[own, rows] = -np.inf
+        margin = Z[own, rows] - rival.max(axis=0)
+        return Terms(loss[None], residual, curvature, margin[None], probability)
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        return ((k, j) for k in range(self.n_outputs) for j in range(k + 1))
+
+    def least_curvature(self, terms: Terms, weights: Array) -> Array:
+        """H >= s (diag p - p p') (x) x x', so (e_k - e_l) (x) x has at most (1/p_k + 1/p_l) / s."""
+        held = weights > 0
+        if terms.probability is None or not held.any():
+            return np.array([np.inf])
+        two = np.partition(terms.probability[:, held], 1, axis=0)[:2]
+        with np.errstate(divide="ignore", over="ignore"):
+            return np.array([(weights[held] / (1 / two).sum(axis=0)).min()])
+
+    def activate(self, Z: Array) -> Array:
+        with np.errstate(under="ignore"):
+            e = np.exp(Z - Z.max(axis=0))
+            return np.asarray(e / e.sum(axis=0))
+
+
+def _sum_of_others(probability: Array) -> Array:
+    """1 - p_k for each class as the sum of the other classes, which keeps the digits near p_k = 1.
+
+    Sums from the left and from the right: no subtraction, 2 additions a class.
+    """
+    left = np.cumsum(probability, axis=0)
+    right = np.cumsum(probability[::-1], axis=0)[::-1]
+    others = np.zeros_like(probability)
+    others[1:] = left[:-1]
+    others[:-1] += right[1:]
+    return others

@@ -1,0 +1,287 @@
+"""A trained network with all that is needed to use it: scores, reasons, and ONE readable file."""
+
+import os
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.certificate import Certificate
+from onelayer.encoding import encode_rows, read_rows, warn_of_rows_without_target
+from onelayer.errors import DataWarning, InputError, ModelFileError
+from onelayer.evaluate import Evaluation, evaluate
+from onelayer.explain import Explanation, explain_row
+from onelayer.facts import TrainingFacts as TrainingFacts
+from onelayer.model_file import (
+    SECTIONS,
+    encode_model_file,
+    name_file_in_errors,
+    read_model_file,
+    write_model_file,
+)
+from onelayer.network import sigmoid
+from onelayer.scoring import predict_logits
+from onelayer.stored import from_stored, to_stored
+from onelayer.table.levels import read_levels
+from onelayer.table.reading import Table
+from onelayer.table.schema import Schema
+
+Array = NDArray[Any]
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")  # what an int64 surely holds
+_SECTIONS = tuple(name for name in SECTIONS if name != "onelayer")
+
+
+@dataclass(frozen=True)
+class _StoredParameters:
+    """The parameters as lists: `W` (1, n_x), `b` (1, 1), and each feature's mean in training."""
+
+    features: tuple[str, ...]
+    W: tuple[tuple[float, ...], ...]
+    b: tuple[tuple[float, ...], ...]
+    averages: tuple[float, ...]
+
+    def problem(self) -> str | None:
+        """Say which of the lists is not as long as it must be, or None."""
+        n_x = len(self.features)
+        if not n_x:
+            return "there are no features"
+        if [len(row) for row in self.W] != [n_x] or len(self.averages) != n_x:
+            return f"W and averages must hold one number for each of the {n_x} features"
+        return None if [len(row) for row in self.b] == [1] else "b must hold one number"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained one-layer network for a table's yes or no.
+
+    Attributes
+    ----------
+    schema: how a raw table becomes features.
+    W: (1, n_x) weights and b: (1, 1) bias, of the encoded features.
+    averages: (n_x,), the mean of each feature over the training rows.
+    certificate: how far from the exact optimum the parameters can be.
+    training: what it was trained on and how.
+    evaluation: on rows it was not trained on; None where nothing was held out.
+    threshold: a row is positive where its probability is above this.
+
+    `table` below is a path, "-", or any frame; columns are found by name, in any order.
+
+    Raises
+    ------
+    InputError: `threshold` is no probability.
+    """
+
+    schema: Schema
+    W: Array
+    b: Array
+    averages: Array
+    certificate: Certificate
+    training: TrainingFacts
+    evaluation: Evaluation | None = None
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise InputError(f"threshold is {self.threshold}, expected a probability, 0 to 1")
+
+    @property
+    def target(self) -> str:
+        """The column that the model predicts."""
+        return self.schema.target.name
+
+    @property
+    def positive(self) -> str:
+        """The value of the target that is 1."""
+        return self.schema.target.positive
+
+    @property
+    def negative(self) -> str:
+        """The value of the target that is 0; "not V" where it stands for several."""
+        others = self.schema.target.negative
+        return others[0] if len(others) == 1 else f"not {self.positive}"
+
+    @property
+    def protected(self) -> tuple[str, ...]:
+        """Columns that were kept for audit and never used."""
+        return self.schema.protected
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The article's parameters: {"W": (1, n_x), "b": (1, 1)}."""
+        return {"W": self.W, "b": self.b}
+
+    def predict_logits(self, table: Any, n_jobs: int | None = None) -> Array:
+        """The log-odds of the positive value for each row, (n,).
+
+        Warns
+        -----
+        DataWarning: with counts, for levels that training has never seen.
+        """
+        features = encode_rows(self.schema, read_rows(table))
+        return np.asarray(predict_logits(features, self.W, self.b, n_jobs)[0])
+
+    def predict_proba(self, table: Any, n_jobs: int | None = None) -> Array:
+        """Probabilities (n, 2): of the negative value, and of the positive one."""
+        logits = self.predict_logits(table, n_jobs)
+        return np.asarray(sigmoid(np.column_stack([-logits, logits])))
+
+    def predict(self, table: Any, n_jobs: int | None = None) -> Array:
+        """The target's own two values, (n,): positive where its probability is above `threshold`.
+
+        Whole numbers come back as integers, true and false as booleans, all else as text.
+        """
+        chosen = sigmoid(self.predict_logits(table, n_jobs)) > self.threshold
+        return np.asarray(self.target_values[chosen.astype(np.intp)])
+
+    @property
+    def target_values(self) -> Array:
+        """The negative and the positive value, (2,), as `predict` gives them."""
+        words = [self.negative, self.positive]
+        if set(words) == {"false", "true"}:
+            return np.array([word == "true" for word in words])
+        if all(_WHOLE.fullmatch(word) for word in words):
+            return np.array([int(word) for word in words])
+        return np.array(words)
+
+    def evaluate(self, table: Any) -> Evaluation:
+        """Judge the model on a table that has the target; weighted where it has the weights.
+
+        Warns
+        -----
+        DataWarning: rows without a target are left out; the column of weights is not there.
+        """
+        raw = read_rows(table)
+        labels = self.schema.labels(raw)
+        weights = self._find_weights(raw)
+        known = ~np.isnan(labels)
+        judged = known if weights is None else known & (weights > 0)
+        if not judged.any():
+            raise InputError(f"{raw.name}: no row has a weight and a value in {self.target!r}")
+        warn_of_rows_without_target(raw, self.target, int(np.sum(~known)))
+        logits = self.predict_logits(raw)
+        return evaluate(
+            labels[judged],
+            logits[judged],
+            None if weights is None else weights[judged],
+            threshold=self.threshold,
+        )
+
+    def _find_weights(self, raw: Table) -> Array | None:
+        if self.schema.weight is None or self.schema.weight in raw.frame.columns:
+            return self.schema.weights(raw)
+        warnings.warn(
+            f"{raw.name}: no column {self.schema.weight!r} with the weights: all rows count alike",
+            DataWarning,
+            stacklevel=3,
+        )
+        return None
+
+    def judged_on(self, table: Any) -> "Model":
+        """The same model with the evaluation on another table."""
+        raw = read_rows(table)
+        facts = replace(self.training, test=raw.name)
+        return replace(self, training=facts, evaluation=self.evaluate(raw))
+
+    def explain(self, table: Any, row: int = 0) -> Explanation:
+        """Each column's push on the log-odds of one row against the average training row.
+
+        Parameters
+        ----------
+        table: a table, or one row as a dict of column -> value.
+        row: which row of it, from 0.
+        """
+        raw = read_rows(table)
+        if not 0 <= row < raw.frame.height:
+            raise InputError(
+                f"{raw.name} has {raw.frame.height:,} rows: row {row} is not among 0 to "
+                f"{raw.frame.height - 1}"
+            )
+        one = replace(raw, frame=raw.frame.slice(row, 1), first_line=raw.line_of(row), lines=None)
+        features = encode_rows(self.schema, one).back(np.ones((1, 1)))[0]
+        columns = tuple(dict.fromkeys(self.schema.feature_columns))
+        na = (*self.schema.na, *raw.na)
+        return explain_row(
+            columns,
+            [read_levels(one.frame[column], na)[0] or "missing" for column in columns],
+            self._sum_by_column(columns, features),
+            self._sum_by_column(columns, self.averages),
+            float(self.b[0, 0]),
+        )
+
+    def _sum_by_column(self, columns: tuple[str, ...], features: Array) -> Array:
+        """What each column of the table adds to the log-odds."""
+        place = {column: j for j, column in enumerate(columns)}
+        owner = np.array([place[column] for column in self.schema.feature_columns])
+        return np.bincount(owner, self.W[0] * features, len(columns))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sections of the model file."""
+        parameters = _StoredParameters(
+            self.schema.feature_names,
+            tuple(map(tuple, self.W.tolist())),
+            tuple(map(tuple, self.b.tolist())),
+            tuple(self.averages.tolist()),
+        )
+        return {
+            "training": to_stored(self.training),
+            "evaluation": to_stored(self.evaluation),
+            "certificate": to_stored(self.certificate),
+            "threshold": self.threshold,
+            "protected": list(self.protected),
+            "schema": self.schema.to_dict(),
+            "parameters": to_stored(parameters),
+        }
+
+    @classmethod
+    def from_dict(cls, sections: Mapping[str, Any]) -> "Model":
+        """A model from the sections of its file; `ModelFileError` names what is wrong with them."""
+        for name in _SECTIONS:
+            if name not in sections:
+                raise ModelFileError(f"{name}: the section is absent")
+        schema = Schema.from_dict(sections["schema"])
+        parameters = from_stored(_StoredParameters, sections["parameters"], "parameters")
+        training = from_stored(TrainingFacts, sections["training"], "training")
+        threshold = from_stored(float, sections["threshold"], "threshold")
+        if parameters.features != schema.feature_names:
+            raise ModelFileError("parameters.features are not the features of the schema")
+        if sections["protected"] != list(schema.protected):
+            raise ModelFileError("protected is not the list of the schema's protected columns")
+        if training.target != schema.target.name:
+            raise ModelFileError("training.target is not the target of the schema")
+        if not 0 <= threshold <= 1:
+            raise ModelFileError(f"threshold is {threshold}, expected 0 to 1")
+        return cls(
+            schema=schema,
+            W=np.array(parameters.W),
+            b=np.array(parameters.b),
+            averages=np.array(parameters.averages),
+            certificate=from_stored(Certificate, sections["certificate"], "certificate"),
+            training=training,
+            evaluation=from_stored(Evaluation | None, sections["evaluation"], "evaluation"),
+            threshold=threshold,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file: the old file stays whole until the new one is complete."""
+        write_model_file(path, self.to_dict())
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the model file."""
+        return encode_model_file(self.to_dict())
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str] | BinaryIO) -> "Model":
+        """Read a model file strictly; runs no code.
+
+        Raises
+        ------
+        ModelFileError: the file is cut, altered, of a newer version, or no model file.
+        """
+        sections = read_model_file(source)
+        with name_file_in_errors(source):
+            return cls.from_dict(sections)

@@ -1,0 +1,280 @@
+"""What training minimises, as sums over blocks of rows.
+
+    F(theta) = sum_i s_i loss_i + (1 / C) (1 - l1_ratio) / 2 |W|^2,   the bias never penalised,
+
+the objective that scikit-learn's `LogisticRegression` states, so that answers can be compared. One
+pass over the rows gives F, its gradient and, when asked, its Hessian. `theta` is (n_outputs, p + 1)
+in the standardised coordinates of `coordinates.py`, the bias last.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.blocks import Block
+from onelayer.coordinates import Coordinates
+from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss, Terms
+from onelayer.rows.memory import MemoryRows
+
+Array = NDArray[Any]
+
+LARGEST_PENALTY = 1e300  # a weight under it is 0 to any digit; beyond, float64 would overflow
+
+
+@dataclass
+class Sums:
+    """What one pass adds up: loss, slopes by weights and biases, and more; on raw columns."""
+
+    loss: Array
+    weights: Array
+    biases: Array
+    miss: Array
+    least_curvature: Array
+    least_margin: Array
+    second: Array | None = None
+    diagonal: Array | None = None
+    bias_curvature: Array | None = None
+
+    def __add__(self, other: "Sums") -> "Sums":
+        def add(a: Array | None, b: Array | None) -> Array | None:
+            return None if a is None or b is None else np.add(a, b, out=a)
+
+        return Sums(
+            self.loss + other.loss,
+            self.weights + other.weights,
+            self.biases + other.biases,
+            self.miss + other.miss,
+            np.minimum(self.least_curvature, other.least_curvature),
+            np.minimum(self.least_margin, other.least_margin),
+            add(self.second, other.second),
+            add(self.diagonal, other.diagonal),
+            add(self.bias_curvature, other.bias_curvature),
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """F and its derivatives at one theta, per group of parameters that hang together.
+
+    Attributes
+    ----------
+    value: (groups,), the objective; loss: (groups,), its part that is log loss.
+    gradient: (groups, D), D = p + 1 for a sigmoid, n_outputs (p + 1) for a softmax.
+    hessian: (groups, D, D) or None.
+    diagonal: (groups, D), the Hessian's, or None; with either bias_curvature: (n_outputs,
+        n_outputs), the Hessian of the biases alone, whether they are fitted or not.
+    miss: (groups,), sum of (s (A - Y))^2, the scale of rounding in the gradient.
+    least_curvature: (groups,), see `Loss.least_curvature`.
+    least_margin: (groups,), above 0 when every row with a weight is on the right side.
+    """
+
+    value: Array
+    loss: Array
+    gradient: Array
+    miss: Array
+    least_curvature: Array
+    least_margin: Array
+    hessian: Array | None = None
+    diagonal: Array | None = None
+    bias_curvature: Array | None = None
+
+
+class Objective:
+    """Weighted log loss plus penalty over a row source, in standardised coordinates.
+
+    Parameters
+    ----------
+    rows: the row source.
+    loss: `SigmoidLoss` or `SoftmaxLoss`.
+    C: inverse strength of the L2 penalty, above 0; `inf` for none.
+    where: the coordinates that theta is in.
+    """
+
+    def __init__(self, rows: MemoryRows, loss: Loss, C: float, where: Coordinates) -> None:
+        self.rows, self.loss, self.C, self.where = rows, loss, C, where
+        self.n_outputs, self.width = loss.n_outputs, rows.n_columns + 1
+        self.groups = loss.groups
+        self.size = self.n_outputs * self.width // self.groups
+        # Per parameter of one output; 1 / inf is 0: no penalty.
+        with np.errstate(over="ignore", divide="ignore"):
+            ridge = 1 / (C * np.square(where.spread))
+        self.penalty = np.append(np.minimum(ridge, LARGEST_PENALTY), 0.0)
+
+    def evaluate(self, theta: Array, hessian: bool = False, diagonal: bool = False) -> Evaluation:
+        """F and its derivatives at `theta` in one pass over the rows."""
+        W, bias = self.where.to_tiles(theta)
+        total = self.rows.reduce(lambda block: self._sum(block, W, bias, hessian, diagonal))
+        gradient = self._standardise(total.weights, total.biases) + self.penalty * theta
+        ridge = 0.5 * self._by_group(self.penalty * np.square(theta)).sum(axis=1)
+        return Evaluation(
+            value=total.loss + ridge,
+            loss=total.loss,
+            gradient=self._by_group(gradient),
+            miss=total.miss,
+            least_curvature=total.least_curvature,
+            least_margin=total.least_margin,
+            hessian=None if total.second is None else self._hessian(total.second),
+            diagonal=None if total.diagonal is None else self._diagonal(total.diagonal),
+            bias_curvature=total.bias_curvature,
+        )
+
+    def multiply(self, theta: Array, V: Array) -> Array:
+        """The Hessian at `theta` times `V`, both (n_outputs, p + 1), in one pass."""
+        W, bias = self.where.to_tiles(theta)
+        U, step = self.where.to_tiles(np.where(self.where.frozen, 0, V))
+
+        def product(block: Block) -> tuple[Array, Array]:
+            dW, db = np.zeros_like(U), np.zeros_like(step)
+            for tile in block.tiles():
+                terms = self.loss.terms(_logits(tile, W, bias), tile.labels)
+                turned = _logits(tile, U, step)
+                if terms.probability is None:
+                    turned *= terms.curvature
+                else:
+                    mean = (terms.probability * turned).sum(axis=0)
+                    turned = terms.probability * (turned - mean)
+                turned *= tile.weights
+                dW += tile.features.back(turned)
+                db += turned.sum(axis=1)
+            return dW, db
+
+        dW, db = self.rows.reduce(product, lambda a, b: (a[0] + b[0], a[1] + b[1]))
+        return np.asarray(self._standardise(dW, db) + self.penalty * V)
+
+    def start(self) -> Array:
+        """Weights of 0 and the bias that gives each output its base rate, (n_outputs, p + 1)."""
+        theta = np.zeros((self.n_outputs, self.width))
+        if self.where.frozen[-1]:
+            return theta
+        sigmoid = isinstance(self.loss, SigmoidLoss)
+        classes = np.arange(self.n_outputs)[:, None]
+
+        def count(block: Block) -> Array:
+            ones = block.labels if sigmoid else block.labels == classes
+            # Both counted: the weight less that of the ones may round to 0.
+            return np.stack([ones @ block.weights, (1 - ones) @ block.weights])
+
+        ones, zeros = np.log(self.rows.reduce(count))
+        theta[:, -1] = ones - (zeros if sigmoid else ones.mean())
+        return theta
+
+    def _sum(self, block: Block, W: Array, bias: Array, hessian: bool, diagonal: bool) -> Sums:
+        parts = [self._sum_tile(tile, W, bias, hessian, diagonal) for tile in block.tiles()]
+        return sum(parts[1:], parts[0])
+
+    def _sum_tile(self, tile: Block, W: Array, bias: Array, hessian: bool, diagonal: bool) -> Sums:
+        s = tile.weights
+        terms = self.loss.terms(_logits(tile, W, bias), tile.labels)
+        residual = terms.residual * s
+        held = terms.margin if s.all() else terms.margin[:, s > 0]
+        return Sums(
+            loss=terms.loss @ s,
+            weights=tile.features.back(residual),
+            biases=residual.sum(axis=1),
+            miss=self._by_group(np.square(residual)).sum(axis=1),
+            least_curvature=self.loss.least_curvature(terms, s),
+            least_margin=held.min(axis=1, initial=np.inf),
+            second=self._second(tile, terms.curvature, terms.probability) if hessian else None,
+            diagonal=_bordered_squares(tile, terms.curvature * s) if diagonal else None,
+            bias_curvature=_bias_curvature(terms, s) if hessian or diagonal else None,
+        )
+
+    def _second(self, tile: Block, curvature: Array, probability: Array | None) -> Array:
+        """For each pair of outputs, sum s q (x, 1) (x, 1)', (pairs, p + 1, p + 1)."""
+        out = []
+        for k, j in self.loss.pairs():
+            if k == j or probability is None:
+                out.append(_bordered_curvature(tile, tile.weights * curvature[k]))
+            else:
+                q = tile.weights * probability[k] * probability[j]
+                out.append(-_bordered_curvature(tile, q))
+        return np.stack(out)
+
+    def _standardise(self, dW: Array, db: Array) -> Array:
+        """Slopes by the tiles' weights and biases to slopes by theta."""
+        centre, spread = self.where.residual_centre, self.where.spread
+        slopes = np.column_stack([(dW - np.outer(db, centre)) / spread, db])
+        slopes[:, self.where.frozen] = 0
+        if isinstance(self.loss, SoftmaxLoss):
+            # The classes' slopes add up to 0. What rounding leaves would be blown up by 1 / penalty,
+            # the only curvature along that direction; the class of the largest slopes takes it.
+            slopes[np.abs(slopes).max(axis=1).argmax()] -= slopes.sum(axis=0)
+        return slopes
+
+    def _hessian(self, second: Array) -> Array:
+        """Put the pairs' blocks into standardised coordinates and add the penalty."""
+        T = np.append(1 / self.where.spread, 1.0)
+        centre = self.where.residual_centre
+        out = np.zeros((self.groups, self.size, self.size))
+        for (k, j), raw in zip(self.loss.pairs(), second, strict=True):
+            H = raw.copy()
+            H[:-1, :-1] -= np.outer(centre, raw[-1, :-1]) + np.outer(raw[:-1, -1], centre)
+            H[:-1, :-1] += raw[-1, -1] * np.outer(centre, centre)
+            H[-1, :-1] -= raw[-1, -1] * centre
+            H[:-1, -1] = H[-1, :-1]
+            H *= np.outer(T, T)
+            group, a = (k, 0) if self.groups > 1 else (0, k * self.width)
+            b = 0 if self.groups > 1 else j * self.width
+            out[group, a : a + self.width, b : b + self.width] = H
+            out[group, b : b + self.width, a : a + self.width] = H.T
+        frozen = np.tile(self.where.frozen, self.size // self.width)
+        out[:, frozen] = 0
+        out[:, :, frozen] = 0
+        diagonal = np.einsum("gii->gi", out)
+        diagonal += np.tile(self._ridge(), self.size // self.width)
+        return out
+
+    def _diagonal(self, raw: Array) -> Array:
+        """The Hessian's diagonal from sums of s q x^2, s q x and s q, (3, n_outputs, p + 1)."""
+        squares, sums, total = raw[0, :, :-1], raw[1, :, :-1], raw[2, :, -1]
+        centre = self.where.residual_centre
+        data = squares - 2 * centre * sums + np.outer(total, np.square(centre))
+        out = np.column_stack([data / np.square(self.where.spread), total])
+        out[:, self.where.frozen] = 0
+        return self._by_group(out + self._ridge())
+
+    def _ridge(self) -> Array:
+        """The penalty; 1 where a frozen parameter has no curvature at all, to stay invertible."""
+        return np.where(self.where.frozen & (self.penalty == 0), 1.0, self.penalty)
+
+    def _by_group(self, array: Array) -> Array:
+        return array.reshape(self.groups, -1)
+
+    def by_output(self, flat: Array) -> Array:
+        """(groups, D) back to (n_outputs, p + 1)."""
+        return flat.reshape(self.n_outputs, self.width)
+
+
+def _logits(tile: Block, W: Array, bias: Array) -> Array:
+    Z = tile.features.linear(W)
+    Z += bias[:, None]
+    return Z
+
+
+def _bordered_curvature(tile: Block, q: Array) -> Array:
+    p = tile.features.n_columns
+    H = np.empty((p + 1, p + 1))
+    H[:-1, :-1] = tile.features.curvature(q)
+    H[-1, :-1] = H[:-1, -1] = tile.features.back(q[None])[0]
+    H[-1, -1] = q.sum()
+    return H
+
+
+def _bordered_squares(tile: Block, q: Array) -> Array:
+    out = np.zeros((3, len(q), tile.features.n_columns + 1))
+    out[0, :, :-1] = tile.features.squares(q)
+    out[1, :, :-1] = tile.features.back(q)
+    out[2, :, -1] = q.sum(axis=1)
+    return out
+
+
+def _bias_curvature(terms: Terms, s: Array) -> Array:
+    """sum s (diag p - p p') for a softmax, the diagonal of sum s q for sigmoids."""
+    own = np.diag(terms.curvature @ s)
+    if terms.probability is None:
+        return own
+    between = -(terms.probability * s) @ terms.probability.T
+    np.fill_diagonal(between, 0)
+    return np.asarray(own + between)

@@ -1,0 +1,1 @@
+"""Where rows live: in memory, in files, on a cluster; solvers never learn it."""

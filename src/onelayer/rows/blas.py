@@ -1,0 +1,56 @@
+"""One thread for BLAS while our own threads work on blocks of rows.
+
+The limit is one setting for the whole process, so fits that run side by side count their holds:
+the first sets it, the last puts it back.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+_lock = threading.Lock()
+_holds = 0
+_libraries: list[Any] = []  # kept: looking through every loaded library takes milliseconds
+_before: list[int | None] = []
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Hold BLAS at one thread in this process for as long as the context lasts."""
+    global _holds, _libraries, _before
+    with _lock:
+        if _holds == 0:
+            _libraries = _libraries or _find_libraries()
+            _before = [library.get_num_threads() for library in _libraries]
+            _set_threads([1] * len(_libraries))
+        _holds += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _holds -= 1
+            if _holds == 0:
+                _set_threads(_before)
+
+
+def _find_libraries() -> list[Any]:
+    # SciPy brings a BLAS of its own; one that is loaded later would not be found.
+    import_module("scipy.linalg")
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+def _set_threads(counts: Sequence[int | None]) -> None:
+    for library, count in zip(_libraries, counts, strict=True):
+        # From 3.8 on, threadpoolctl obeys only the thread that set OpenBLAS first and ignores all
+        # others without a word; here the last hold to end need not be the first one's thread.
+        release = getattr(library, "clear_controlling_thread", None)
+        if release is not None:
+            release(force=True)
+        if count is not None:
+            library.set_num_threads(count)
+        if release is not None:
+            release(force=True)

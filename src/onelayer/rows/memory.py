@@ -1,0 +1,92 @@
+"""Rows held in memory, worked on in blocks by threads.
+
+NumPy and scipy.sparse let go of the interpreter lock inside their loops, so threads over blocks
+use every core. Block borders depend on the shape alone and sums run in the order of the blocks:
+the bits of a result do not depend on the number of threads.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from onelayer.blocks import TILE_VALUES, Block
+
+T = TypeVar("T")
+
+BLOCKS = 32  # enough for even work on many cores, few enough to merge their Hessians cheaply
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class MemoryRows:
+    """A row source over one block in memory.
+
+    >>> from onelayer.features.dense import DenseFeatures
+    >>> block = Block(DenseFeatures(np.ones((3, 2))), np.ones((1, 3)), np.ones(3))
+    >>> MemoryRows(block).reduce(lambda part: float(part.weights.sum()))
+    3.0
+    """
+
+    def __init__(self, block: Block, n_jobs: int | None = None) -> None:
+        self.block = block
+        self.n_rows = block.n_rows
+        self.n_columns = block.features.n_columns
+        self.n_jobs = available_cores() if n_jobs in (None, -1) else max(1, int(n_jobs or 1))
+        values = block.n_rows * block.features.row_values
+        count = min(BLOCKS, max(1, values // TILE_VALUES))
+        step = max(1, -(-block.n_rows // count))
+        self._borders = [
+            (start, min(start + step, block.n_rows)) for start in range(0, block.n_rows, step)
+        ]
+        self._pool: ThreadPoolExecutor | None = None
+
+    def reduce(self, task: Callable[[Block], T], merge: Callable[[T, T], T] | None = None) -> T:
+        """The sum over blocks of `task(block)`, merged in the order of the blocks."""
+        results = self.map(task)
+        total = next(results)
+        for result in results:
+            total = total + result if merge is None else merge(total, result)  # type: ignore[operator]
+        return total
+
+    def map(self, task: Callable[[Block], T]) -> Iterator[T]:
+        """One result a block, in order; at most two blocks a thread are under way at a time."""
+        if self.n_jobs == 1 or len(self._borders) == 1:
+            for start, stop in self._borders:
+                yield task(self.block.rows(start, stop))
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.n_jobs, thread_name_prefix="onelayer")
+        pool, waiting = self._pool, iter(self._borders)
+
+        def submit(border: tuple[int, int]) -> Future[T]:
+            # np.errstate lives in the context, which threads do not inherit.
+            return pool.submit(copy_context().run, lambda: task(self.block.rows(*border)))
+
+        under_way = [submit(border) for border in islice(waiting, 2 * self.n_jobs)]
+        try:
+            while under_way:
+                yield under_way.pop(0).result()
+                under_way.extend(submit(border) for border in islice(waiting, 1))
+        finally:
+            for future in under_way:
+                future.cancel()
+
+    def sample(self, k: int, seed: int = 0) -> Block:
+        """At most k rows, one drawn at random out of each of k equally long stretches.
+
+        Every k-th row would follow the period of ordered data; a stretch's random row does not.
+        """
+        if k >= self.n_rows:
+            return self.block
+        edges = np.arange(k + 1) * self.n_rows // k
+        return self.block.take(np.random.default_rng(seed).integers(edges[:-1], edges[1:]))

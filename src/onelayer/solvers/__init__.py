@@ -1,0 +1,1 @@
+"""One training algorithm a file; each returns a `Solution`."""

@@ -1,0 +1,65 @@
+"""Factoring a Hessian whose columns may depend on each other.
+
+Scaled to a unit diagonal, then Cholesky; where that breaks down or its condition is beyond float64,
+the eigenvectors, of which the flat ones are left alone: the step is then the shortest one. The
+matrix is never shifted upward, which would understate the Newton decrement.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+Array = NDArray[Any]
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """H^-1, or its pseudo-inverse on the directions that float64 can tell from flat ones.
+
+    Attributes
+    ----------
+    inverse: (D, D).
+    rank: number of directions kept; below D for dependent columns.
+    condition: the least curvature kept over the largest, in (0, 1], with a unit diagonal.
+    """
+
+    inverse: Array
+    rank: int
+    condition: float
+
+    @property
+    def full(self) -> bool:
+        """Whether every direction was kept."""
+        return self.rank == len(self.inverse)
+
+    def solve(self, g: Array) -> Array:
+        """H^-1 g."""
+        return np.asarray(self.inverse @ g)
+
+
+def factor(H: Array) -> Factor:
+    """Invert a symmetric matrix of no negative curvature, (D, D).
+
+    >>> factor(np.array([[1.0, 1.0], [1.0, 1.0]])).solve(np.array([1.0, 1.0])).round(12).tolist()
+    [0.5, 0.5]
+    """
+    scale = np.sqrt(np.diag(H))
+    scale[scale == 0] = 1
+    unit = H / scale / scale[:, None]
+    triangle, failed = linalg.lapack.dpotrf(unit, lower=1)
+    if not failed:
+        condition, _ = linalg.lapack.dpocon(triangle, np.abs(unit).sum(axis=0).max(), uplo="L")
+        if condition > 10 * len(H) * EPS:
+            inverse, _ = linalg.lapack.dpotri(triangle, lower=1)
+            inverse = np.tril(inverse) + np.tril(inverse, -1).T
+            return Factor(inverse / scale / scale[:, None], len(H), float(condition))
+    values, vectors = linalg.eigh(unit)
+    kept = values > 10 * len(H) * EPS * values[-1]
+    root = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
+    condition = values[kept].min(initial=values[-1]) / values[-1]
+    return Factor(root @ root.T, int(kept.sum()), float(condition))

@@ -1,0 +1,58 @@
+"""Step lengths that are sure to lower a convex objective."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.objective import Evaluation
+
+Array = NDArray[Any]
+
+MOST_TRIALS = 40
+
+
+def search(
+    evaluate: Callable[[Array], Evaluation],
+    before: Evaluation,
+    directions: Array,
+    moving: NDArray[np.bool_],
+) -> tuple[Evaluation | None, Array, int]:
+    """Try steps of length 1, then ever shorter ones, until each moving group is low enough.
+
+    Near the end the objective's change drowns in rounding, so a step also counts when the
+    objective is level and the slope along the step has fallen (Hager and Zhang, SIAM Journal on
+    Optimization 16, 2005).
+
+    Parameters
+    ----------
+    evaluate: the evaluation after a move of (groups, D).
+    before: the evaluation at the start.
+    directions: (groups, D), to be subtracted; zero for groups that do not move.
+    moving: (groups,).
+
+    Returns
+    -------
+    The evaluation found (None where no length helps), the lengths (groups,), and the trials made.
+    """
+    slope = -(before.gradient * directions).sum(axis=1)
+    length = np.where(moving, 1.0, 0.0)
+    for trial in range(1, MOST_TRIALS + 1):
+        after = evaluate(-length[:, None] * directions)
+        new_slope = -(after.gradient * directions).sum(axis=1)
+        lower = after.value <= before.value + 1e-4 * length * slope
+        level = after.value <= before.value + 1e-13 * np.abs(before.value)
+        settled = ~moving | lower | (level & (np.abs(new_slope) <= 0.9 * np.abs(slope)))
+        if settled.all():
+            return after, length, trial
+        length = np.where(settled, length, length * _shorten(before, after, slope, length))
+    return None, length, MOST_TRIALS
+
+
+def _shorten(before: Evaluation, after: Evaluation, slope: Array, length: Array) -> Array:
+    """The minimum of the parabola through both values and the first slope, kept in [0.1, 0.5]."""
+    rise = after.value - before.value - slope * length
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = -slope * length / (2 * rise)
+    return np.asarray(np.clip(np.nan_to_num(share, nan=0.1), 0.1, 0.5))

@@ -1,0 +1,194 @@
+"""Newton's method: the default, exact, with nothing to tune.
+
+One pass over the rows an iteration gives the objective, its gradient and its Hessian, which is
+factored. Long tables start from the solution of a random tenth of their rows.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.certificate import Certificate, box_bound, combine, no_certificate
+from onelayer.loss import SoftmaxLoss
+from onelayer.objective import Evaluation, Objective
+from onelayer.rows.memory import MemoryRows
+from onelayer.solvers import second_order
+from onelayer.solvers.factor import Factor, factor
+from onelayer.solvers.second_order import EPS, Method, Point, Watch, penalised_length, rounding
+from onelayer.solvers.solution import Solution
+
+Array = NDArray[Any]
+
+SAMPLE_SHARE = 10
+ROWS_PER_PARAMETER = 50  # with fewer rows than this a parameter, a sample is a poor guide
+
+
+def solve(
+    objective: Objective,
+    tol: float = 1e-4,
+    start: Array | None = None,
+    watch: Watch | None = None,
+) -> Solution:
+    """Minimise the objective to its proved end.
+
+    Parameters
+    ----------
+    tol: the largest distance from the optimum, in standard errors of each coefficient.
+    start: (n_outputs, p + 1) in the objective's coordinates; by default a warm start.
+    watch: told the `Progress` after each step.
+    """
+    if start is None:
+        start = warm_start(objective)
+    return second_order.solve(NEWTON, objective, tol, start, watch)
+
+
+def warm_start(objective: Objective) -> Array:
+    """Newton steps on a random tenth of the rows, where steps on all of them would be wasted.
+
+    The sample's rows weigh as much as all rows, so that the penalty means the same. It is solved
+    only until the sample's own error hides the rest: lambda^2 / 2 below 0.02 a parameter.
+    """
+    rows = objective.rows
+    k = rows.n_rows // SAMPLE_SHARE
+    if k < ROWS_PER_PARAMETER * objective.size:
+        return objective.start()
+    block = rows.sample(k)
+    block = replace(block, weights=block.weights * (rows.n_rows / k))
+    sample = Objective(MemoryRows(block, rows.n_jobs), objective.loss, objective.C, objective.where)
+    enough = math.sqrt(0.04 * objective.size * rows.n_rows / k)
+    state = second_order.init(NEWTON, sample, 0.0, objective.start())
+    while not all(state.status) and max(p.decrement for p in state.points) > enough:
+        state = second_order.step(NEWTON, sample, state, 0.0)
+    return state.theta
+
+
+def certify(objective: Objective, theta: Array) -> Certificate:
+    """The certificate of any parameters, (n_outputs, p + 1), from one pass and a factorisation."""
+    points, _ = _measure(objective, theta, _evaluate(objective, theta), 0.0)
+    parts = [
+        Certificate(p.gap, p.rho, NEWTON.kind, p.rounding)
+        if np.isfinite(p.rho)
+        else no_certificate("the optimum is still too far for a bound")
+        for p in points
+    ]
+    return combine(parts)
+
+
+def _evaluate(objective: Objective, theta: Array) -> Evaluation:
+    return objective.evaluate(theta, hessian=True)
+
+
+def _measure(
+    objective: Objective, theta: Array, evaluation: Evaluation, tol: float
+) -> tuple[tuple[Point, ...], int]:
+    """Factor each group's Hessian; its Newton step and decrement. Takes no pass."""
+    assert evaluation.hessian is not None
+    points = [
+        _measure_group(objective, theta, evaluation, k, H) for k, H in enumerate(evaluation.hessian)
+    ]
+    return tuple(points), 0
+
+
+NEWTON = Method("newton", _evaluate, _measure, exact=True, kind="factored")
+
+
+def _measure_group(
+    objective: Objective, theta: Array, evaluation: Evaluation, k: int, H: Array
+) -> Point:
+    g = evaluation.gradient[k]
+    if isinstance(objective.loss, SoftmaxLoss):
+        H = H + _gauge(objective, H)
+    decomposed = factor(H)
+    d = decomposed.solve(g)
+    d = d + decomposed.solve(g - H @ d)  # what a matrix of ill condition has left
+    residual = g - H @ d
+    left = _left_over(objective, residual, H, decomposed)
+    squared = max(float(g @ d + residual @ d), 0.0) + left
+    m = _largest_leverage(objective, evaluation, k, decomposed)
+    assert evaluation.bias_curvature is not None
+    curved = np.diag(evaluation.bias_curvature)
+    bias = float(curved[k] if objective.groups > 1 else curved.sum())
+    centre = _centre_length(objective, decomposed)
+    hidden = rounding(objective, theta, evaluation, k, bias, m, centre)
+    # The share of the Hessian that its sums may have lost to rounding.
+    lost = 8 * EPS * (bias * centre**2 + len(H) / decomposed.condition)
+    decrement = (1 + lost) * math.sqrt(squared) + hidden
+    rest = math.sqrt(max(float(residual @ decomposed.solve(residual)), 0.0) + left)
+    return Point(decrement, m, hidden, d, rest + lost * decrement)
+
+
+def _gauge(objective: Objective, H: Array) -> Array:
+    """Curvature along what a softmax cannot see: the same amount added to every class.
+
+    The gradient has no part along it, so steps and decrement stay what they are on the rest.
+    With a penalty only the biases are free to shift together; without, every parameter is.
+    """
+    n, width = objective.n_outputs, objective.width
+    free = (objective.penalty == 0) & ~objective.where.frozen
+    level = np.diag(H).reshape(n, width).mean(axis=0)
+    return np.kron(np.ones((n, n)) / n, np.diag(np.where(free, level, 0.0)))
+
+
+def _largest_leverage(
+    objective: Objective, evaluation: Evaluation, k: int, decomposed: Factor
+) -> float:
+    """m, the smaller of two bounds: a row's leverage is at most 1; rows lie in the columns' box."""
+    with np.errstate(divide="ignore"):
+        m = float(1 / np.sqrt(evaluation.least_curvature[k]))
+    if not decomposed.full:  # the pseudo-inverse says nothing of the directions it left out
+        return m
+    where = objective.where
+    reach = np.where(where.frozen[:-1], 0.0, where.reach)
+    return min(m, math.sqrt(max(box_bound(M, reach) for M in _contrasts(objective, decomposed))))
+
+
+def _contrasts(objective: Objective, decomposed: Factor) -> list[Array]:
+    """The inverse as a row's logit sees it; for a softmax, as each difference of classes does."""
+    n, width = objective.n_outputs, objective.width
+    if objective.groups == n:
+        contrasts = [decomposed.inverse.copy()]
+    else:
+        blocks = decomposed.inverse.reshape(n, width, n, width)
+        contrasts = [
+            blocks[k, :, k] + blocks[j, :, j] - blocks[k, :, j] - blocks[j, :, k]
+            for k in range(n)
+            for j in range(k)
+        ]
+    if objective.where.frozen[-1]:  # no bias: the 1 beside each row is not there
+        for M in contrasts:
+            M[-1] = M[:, -1] = 0
+    return contrasts
+
+
+def _centre_length(objective: Objective, decomposed: Factor) -> float:
+    """The length, in the norm of H^-1, of the centre that tiles still carry, at most."""
+    where = objective.where
+    u = np.where(where.frozen[:-1], 0.0, where.residual_centre / where.spread)
+    if not decomposed.full and np.isfinite(objective.C):
+        return penalised_length(objective, u)
+    n = len(decomposed.inverse) // objective.width
+    blocks = decomposed.inverse.reshape(n, objective.width, n, objective.width)[:, :-1, :, :-1]
+    return math.sqrt(n * max(float(u @ blocks[k, :, k] @ u) for k in range(n)))
+
+
+def _left_over(objective: Objective, residual: Array, H: Array, decomposed: Factor) -> float:
+    """What the directions that were not inverted can add to lambda^2, at most.
+
+    H >= the penalty on the weights and the curvature d0 of the bias beside them, so r'H^-1 r is at
+    most C |r_w - r_b xbar|^2 + r_b^2 / d0. Without a penalty the rows have nothing there: a
+    gradient along such a direction is rounding, and is counted there.
+    """
+    if decomposed.full or not np.isfinite(objective.C):
+        return 0.0
+    total, width = 0.0, objective.width
+    for k, r in enumerate(residual.reshape(-1, width)):
+        border = H[k * width + width - 1, k * width : k * width + width]
+        r_w, d0 = r[:-1], border[-1]
+        if not objective.where.frozen[-1] and d0 > 0:
+            total += float(r[-1] ** 2 / d0)
+            r_w = r_w - r[-1] * border[:-1] / d0
+        total += float((np.square(r_w) / objective.penalty[:-1]).sum())
+    return total

@@ -1,0 +1,1 @@
+"""Raw tables: reading them, and the `Schema` that turns their columns into numbers."""

@@ -1,0 +1,40 @@
+"""Names of the parameters: numbers first, then the levels of each code, then words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from onelayer.table.terms import Column, Levels, Missing, Raw, Scale, Term, Words
+
+_SAID = {"clip": "clipped", "signed log": "log"}
+
+
+def name_features(columns: Sequence[Column]) -> tuple[tuple[str, str], ...]:
+    """Return (feature, column) for every parameter, in the order of the parameters."""
+    kinds: tuple[tuple[type, ...], ...] = ((Scale, Missing), (Levels,), (Words,))
+    return tuple(
+        (feature, column.name)
+        for wanted in kinds
+        for column in columns
+        for term in column.terms
+        if isinstance(term, wanted)
+        for feature in _name_term(column.name, term)
+    )
+
+
+def _name_term(column: str, term: Term) -> Iterator[str]:
+    if isinstance(term, Scale):
+        named = column if term.of == "value" else f"{column}: days"
+        yield (
+            named if isinstance(term.transform, Raw) else f"{named} ({_SAID[term.transform.kind]})"
+        )
+    elif isinstance(term, Missing):
+        yield f"{column} is missing"
+    elif isinstance(term, Levels):
+        named = column if term.of == "value" else f"{column}: {term.of}"
+        yield from (f"{named} = {level}" for level in term.levels)
+        yield f"{named} is another"
+        if term.missing:
+            yield f"{named} is missing"
+    else:
+        yield from (f"{column} holds {word!r}" for word in term.words)

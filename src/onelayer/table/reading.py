@@ -1,0 +1,228 @@
+"""A table from wherever it lies: a file of any usual kind, standard input, a frame.
+
+Nothing is decided here about what a column means: text stays text (every value as it was
+written), typed files and frames keep their types, and the schema settles the rest over the whole
+table.
+"""
+
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from onelayer.errors import InputError
+from onelayer.table.containers import (
+    IPC_FILE,
+    IPC_STREAM,
+    PARQUET,
+    TEXT,
+    recognise,
+    short,
+    unpack,
+)
+from onelayer.table.delimited import read_delimited
+from onelayer.table.frames import frame_to_polars, is_frame, name_frame
+from onelayer.table.malformed import LeftOut as LeftOut
+from onelayer.table.names import clean_names
+from onelayer.table.text import decode_text
+
+_PACKED_SUFFIXES = {".gz", ".xz", ".zst", ".bz2"}
+# What ends an Arrow stream; without it a stream that was cut between two batches looks whole.
+_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A raw table and where it came from.
+
+    Parameters
+    ----------
+    frame
+        From text every column is `String`, each value exactly as written (an empty field is the
+        empty string). Typed files and frames keep their types.
+    name
+        For messages: "loans.csv", "standard input", "DataFrame".
+    left_out
+        Malformed lines of a text file that are no rows here, in the order of the file.
+    sha256
+        Of the bytes of the file, compressed as they lie; None for a frame.
+    first_line
+        The line of row 0 in a text file (2 below a plain header), None otherwise.
+    na
+        The user's own words for a missing value.
+    lines
+        The line of every row, where that is not simply first_line + row.
+    """
+
+    frame: pl.DataFrame
+    name: str
+    left_out: tuple[LeftOut, ...] = ()
+    sha256: str | None = None
+    first_line: int | None = None
+    na: tuple[str, ...] = ()
+    lines: NDArray[np.int64] | None = field(default=None, repr=False)
+
+    def line_of(self, row: int) -> int | None:
+        """The line of the file on which row `row` (from 0) begins; None where there is none."""
+        if not 0 <= row < self.frame.height:
+            raise IndexError(f"{self.name} has rows 0 to {self.frame.height - 1}, not {row}")
+        if self.lines is not None:
+            return int(self.lines[row])
+        return None if self.first_line is None else self.first_line + row
+
+    def place_of(self, row: int) -> str:
+        """Where row `row` (from 0) stands, for messages: "loans.csv, line 7" or "DataFrame, row 5".
+
+        >>> read_table([{"age": 41}]).place_of(0)
+        'list, row 0'
+        """
+        line = self.line_of(row)
+        return f"{self.name}, row {row}" if line is None else f"{self.name}, line {line}"
+
+
+def read_table(source: Any, *, names: Sequence[str] | None = None, na: Sequence[str] = ()) -> Table:
+    """Read a table: CSV, TSV, Parquet, Arrow IPC, compressed or not, standard input, or any frame.
+
+    Parameters
+    ----------
+    source
+        A path, "-" for standard input, a binary file object, a `Table`, or a frame: polars, pandas,
+        pyarrow, a dict of columns, a list of dicts. What a file is its first bytes say, not its
+        name.
+    names
+        The columns of a text file that has no header.
+    na
+        The user's own words for a missing value; they are kept for the schema.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    InputError
+        One line that names file, line and remedy, for whatever cannot be read.
+
+    Warns
+    -----
+    DataWarning
+        For malformed lines left out (up to 0.1 %), an encoding other than Unicode, a single column.
+
+    Examples
+    --------
+    >>> import io
+    >>> table = read_table(io.BytesIO(b"age;sex\\n41;f\\n29;m\\n"))
+    >>> table.frame.rows(), table.line_of(1)
+    ([('41', 'f'), ('29', 'm')], 3)
+    """
+    words = (na,) if isinstance(na, str) else tuple(na)
+    if isinstance(names, str):
+        raise InputError(f"names is the text {names!r}; a list of names is expected")
+    if isinstance(source, Table):
+        _refuse_names(names, source.name)
+        return replace(source, na=words) if words else source
+    if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
+        return _read_frame(source, names, words)
+    data, name, suffix = _read_bytes(source)
+    with ThreadPoolExecutor(1) as pool:
+        digest = pool.submit(lambda: hashlib.sha256(data).hexdigest())
+        table = _read_file(data, name, suffix, names)
+        return replace(table, sha256=digest.result(), na=words)
+
+
+def _read_frame(source: object, names: Sequence[str] | None, na: tuple[str, ...]) -> Table:
+    if not is_frame(source):
+        raise InputError(
+            f"cannot read a table from {type(source).__name__}; expected a path, a file open for "
+            "reading bytes, a frame (polars, pandas, pyarrow), a dict of columns or a list of dicts"
+        )
+    _refuse_names(names, name_frame(source))
+    return Table(frame_to_polars(source), name_frame(source), na=na)
+
+
+def _refuse_names(names: Sequence[str] | None, source: str) -> None:
+    if names is not None:
+        raise InputError(
+            f"{source}: has names of its own; names are for text files without a header"
+        )
+
+
+def _read_bytes(source: Any) -> tuple[bytes, str, str]:
+    """The bytes, what messages call them, and the suffix below that of a compression."""
+    if isinstance(source, str) and source == "-":
+        return sys.stdin.buffer.read(), "standard input", ""
+    if not isinstance(source, str | os.PathLike):
+        data = source.read()
+        label = getattr(source, "name", None)
+        name = Path(label).name if isinstance(label, str) else "file object"
+        return (data.encode() if isinstance(data, str) else data), name, _suffix(name)
+    path = Path(source)
+    return _read_path(path), path.name, _suffix(path.name)
+
+
+def _read_path(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: a folder; give one file")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file; check the path (it is taken from {Path.cwd()})"
+        ) from None
+    except PermissionError:
+        raise InputError(
+            f"{path}: may not be read (permission denied); ask for access to it"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or short(error)
+        raise InputError(f"{path}: cannot be read ({reason})") from None
+
+
+def _suffix(name: str) -> str:
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    while suffixes and suffixes[-1] in _PACKED_SUFFIXES:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
+def _read_file(data: bytes, name: str, suffix: str, names: Sequence[str] | None) -> Table:
+    data = unpack(data, name)
+    kind = recognise(data, suffix, name)
+    if kind != TEXT:
+        _refuse_names(names, name)
+        return Table(_read_typed(data, kind, name), name)
+    text = decode_text(data, name)
+    read = read_delimited(text, name, names, prefer_tab=suffix in (".tsv", ".tab"))
+    return Table(read.frame, name, read.left_out, first_line=read.first_line, lines=read.lines)
+
+
+def _read_typed(data: bytes, kind: str, name: str) -> pl.DataFrame:
+    read = {PARQUET: pl.read_parquet, IPC_FILE: pl.read_ipc, IPC_STREAM: pl.read_ipc_stream}[kind]
+    try:
+        if kind == IPC_STREAM and not data.endswith(_END_OF_STREAM):
+            raise EOFError("its end is missing")
+        frame = read(io.BytesIO(data))
+    # polars panics, in Rust, on some damaged files; what it raises then is no Exception.
+    except (
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        OSError,
+        EOFError,
+        ValueError,
+    ) as error:
+        raise InputError(
+            f"{name}: the {kind} file is cut or damaged ({short(error)}); fetch or export it again"
+        ) from None
+    if frame.height == 0 or frame.width == 0:
+        raise InputError(f"{name}: no rows; a table of at least one row and one column is expected")
+    cleaned = clean_names(frame.columns, name)
+    return frame.rename(dict(zip(frame.columns, cleaned)))

@@ -1,0 +1,130 @@
+"""What every way of reading shares: missing words, one look at each different text, places."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from onelayer.errors import InputError
+from onelayer.table.rules import MISSING_WORDS
+
+if TYPE_CHECKING:
+    from onelayer.table.reading import Table
+
+A = TypeVar("A")
+B = TypeVar("B")
+MANY = 5
+
+
+def is_text(dtype: pl.DataType) -> bool:
+    """Return whether the values are text, however they are stored."""
+    return dtype == pl.String or dtype in (pl.Categorical, pl.Enum)
+
+
+def is_nested(dtype: pl.DataType) -> bool:
+    """Return whether the values are lists, structs, bytes or objects: nothing to learn from."""
+    return dtype.is_nested() or dtype in (pl.Binary, pl.Object)
+
+
+def to_text(column: pl.Series) -> pl.Series:
+    """Return a column of text as pl.String."""
+    return column if column.dtype == pl.String else column.cast(pl.String)
+
+
+def map_texts(
+    texts: pl.Series, function: Callable[[pl.Series], NDArray[Any]], null: float
+) -> NDArray[Any]:
+    """Apply `function` once to all different texts, and give each row its own; nulls get `null`."""
+    different = texts.drop_nulls().unique()
+    if not len(different):
+        return np.full(len(texts), null)
+    found = function(different)
+    found = np.append(found, np.array([null]).astype(found.dtype))
+    codes = texts.cast(pl.Enum(different)).to_physical().cast(pl.UInt32)
+    taken: NDArray[Any] = found[codes.fill_null(len(different)).to_numpy()]
+    return taken
+
+
+def map_in_threads(function: Callable[[A], B], items: Sequence[A]) -> list[B]:
+    """Return the function of each item, in order; polars and NumPy let threads run side by side.
+
+    The first error in the order of the items is the one raised.
+    """
+    threads = pl.thread_pool_size()
+    if threads == 1 or len(items) == 1:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, items))
+
+
+def missing_words(na: Sequence[str]) -> list[str]:
+    """Return all words that mean missing: the usual ones and the user's own."""
+    return [*MISSING_WORDS, *(word.strip() for word in na)]
+
+
+def missing_numbers(na: Sequence[str]) -> list[float]:
+    """Return those of the user's words that are numbers, such as -999.
+
+    >>> missing_numbers(["-999", "none"])
+    [-999.0]
+    """
+    numbers = pl.Series(list(na), dtype=pl.String).str.strip_chars().cast(pl.Float64, strict=False)
+    return [float(number) for number in numbers.drop_nulls()]
+
+
+def refuse_value(table: Table, row: int, column: str, expected: str) -> InputError:
+    """Return the error for one value that cannot be read; `expected` ends the sentence."""
+    value = table.frame[column][row]
+    return InputError(f"{table.place_of(row)}, column {column!r}: {show(value)} {expected}")
+
+
+def show(value: object) -> str:
+    """Return a value for a message, cut to 40 characters.
+
+    >>> show("a" * 50)
+    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...'"
+    """
+    if value is None:
+        return "a missing value"
+    text = str(value)
+    text = text if len(text) <= 40 else text[:37] + "..."
+    return repr(text) if isinstance(value, str) else text
+
+
+def list_some(values: Sequence[str], most: int = MANY) -> str:
+    """Return the first values, quoted, and how many more there are.
+
+    >>> list_some(["a", "b", "c"], most=2)
+    "'a', 'b' and 1 more"
+    """
+    shown = ", ".join(show(value) for value in values[:most])
+    more = len(values) - most
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def require_columns(table: Table, names: Sequence[str]) -> None:
+    """Refuse a table that lacks a column, and say which of its columns come close."""
+    there = table.frame.columns
+    absent = [name for name in names if name not in there]
+    if absent:
+        noun = "column" if len(absent) == 1 else "columns"
+        raise InputError(f"{table.name}: no {noun} {list_some(absent)}{suggest(absent[0], there)}")
+
+
+def suggest(name: str, there: Sequence[str]) -> str:
+    """Return which names come close, as the end of a message.
+
+    >>> suggest("incme", ["age", "income"])
+    "; did you mean 'income'?"
+    """
+    lower = {known.lower().strip(): known for known in there}
+    close = difflib.get_close_matches(name.lower().strip(), lower, n=3, cutoff=0.6)
+    if close:
+        return f"; did you mean {list_some([lower[c] for c in close])}?"
+    return f"; the columns are {list_some(there, 10)}" if there else ""

@@ -1,0 +1,182 @@
+"""Every layout through every operation, against the plain matrix that it stands for."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from onelayer.features.dense import DenseFeatures
+from onelayer.features.mixed import MixedFeatures
+from onelayer.features.sparse import SparseFeatures
+
+N = 23
+
+
+def make_dense(order="C", dtype=np.float64, shift=False, stride=1):
+    rng = np.random.default_rng(0)
+    values = np.asarray(
+        rng.normal(size=(N, 6)) * 10.0 ** np.arange(-2, 4), dtype=dtype, order=order
+    )
+    values = values[:, ::stride]
+    by = rng.normal(size=values.shape[1]) if shift else None
+    return DenseFeatures(values, by), values.astype(np.float64) - (0 if by is None else by)
+
+
+def make_sparse(density=0.3, dtype=np.float64, wide=False):
+    rng = np.random.default_rng(1)
+    plain = rng.normal(size=(N, 9)) * (rng.random((N, 9)) < density)
+    plain[4] = 0  # a row without entries
+    values = sparse.csr_array(plain.astype(dtype))
+    if wide:
+        values.indptr, values.indices = (
+            values.indptr.astype(np.int64),
+            values.indices.astype(np.int64),
+        )
+    return SparseFeatures(values), values.toarray().astype(np.float64)
+
+
+def make_mixed(numeric=3, levels=(4, 1, 7), words=5, order="C"):
+    rng = np.random.default_rng(2)
+    numbers = np.asarray(rng.normal(size=(N, numeric)), order=order)
+    codes = np.column_stack([rng.integers(0, c, N) for c in levels] or [np.empty((N, 0))])
+    counts = sparse.csr_array(rng.poisson(0.4, (N, words)).astype(float)) if words else None
+    onehot = [np.eye(c)[codes[:, j].astype(int)] for j, c in enumerate(levels)]
+    expanded = [numbers, *onehot, *([counts.toarray()] if words else [])]
+    return MixedFeatures(numbers, codes.astype(np.int32), levels, counts), np.hstack(expanded)
+
+
+LAYOUTS = {
+    "dense C": lambda: make_dense(),
+    "dense Fortran": lambda: make_dense(order="F"),
+    "dense strided": lambda: make_dense(stride=2),
+    "dense float32": lambda: make_dense(dtype=np.float32),
+    "dense float32 Fortran shifted": lambda: make_dense("F", np.float32, shift=True),
+    "dense shifted": lambda: make_dense(shift=True),
+    "sparse": lambda: make_sparse(),
+    "sparse, nearly empty": lambda: make_sparse(density=0.05),
+    "sparse float32": lambda: make_sparse(dtype=np.float32),
+    "sparse, 64-bit indices": lambda: make_sparse(wide=True),
+    "mixed": lambda: make_mixed(),
+    "mixed Fortran": lambda: make_mixed(order="F"),
+    "mixed without numbers": lambda: make_mixed(numeric=0),
+    "mixed without categories": lambda: make_mixed(levels=()),
+    "mixed without words": lambda: make_mixed(words=0),
+    "mixed, categories alone": lambda: make_mixed(numeric=0, words=0),
+}
+
+rng = np.random.default_rng(9)
+Q = rng.uniform(0.1, 2, (3, N)) * (rng.random((3, N)) < 0.8)  # weights of 0 among them
+S = np.where(np.arange(N) % 5, rng.uniform(0.5, 2, N), 0.0)
+CHOSEN = np.array([7, 3, 3, 0, N - 1])
+
+
+def moments(X, s, origin):
+    held = X[s > 0]
+    moved = X - origin
+    return s @ moved, s @ moved**2, held.min(axis=0), held.max(axis=0)
+
+
+def weights(X, k):
+    return np.random.default_rng(k).normal(size=(k, X.shape[1])) / (1 + np.abs(X).max(axis=0))
+
+
+def origin(X):
+    return np.linspace(-1, 1, X.shape[1])
+
+
+def chain(features):
+    """Pieces of pieces, as rows -> blocks -> tiles cut them."""
+    return features.rows(2, 20).rows(1, 15).tile(3, 11)
+
+
+# name -> (what the features give, what plain algebra gives); features come as a whole tile.
+OPERATIONS = {
+    "linear, 1 output": (lambda F, X: F.linear(weights(X, 1)), lambda X: weights(X, 1) @ X.T),
+    "linear, 3 outputs": (lambda F, X: F.linear(weights(X, 3)), lambda X: weights(X, 3) @ X.T),
+    "back, 1 output": (lambda F, X: F.back(Q[:1]), lambda X: Q[:1] @ X),
+    "back, 3 outputs": (lambda F, X: F.back(Q), lambda X: Q @ X),
+    "back, whole numbers": (lambda F, X: F.back(np.round(Q)), lambda X: np.round(Q) @ X),
+    "curvature": (lambda F, X: F.curvature(Q[0]), lambda X: (X.T * Q[0]) @ X),
+    "curvature, no weight": (lambda F, X: F.curvature(0 * Q[0]), lambda X: 0 * (X.T @ X)),
+    "squares, one": (lambda F, X: F.squares(Q[0]), lambda X: Q[0] @ X**2),
+    "squares, 3 outputs": (lambda F, X: F.squares(Q), lambda X: Q @ X**2),
+    "absolute": (lambda F, X: F.absolute().back(Q), lambda X: Q @ np.abs(X)),
+    "square lengths": (lambda F, X: F.square_lengths(), lambda X: (X**2).sum(axis=1)),
+    "moments": (
+        lambda F, X: np.stack(F.moments(S, origin(X))),
+        lambda X: np.stack(moments(X, S, origin(X))),
+    ),
+    "moments, all rows": (
+        lambda F, X: np.stack(F.moments(S + 1, 0 * origin(X))),
+        lambda X: np.stack(moments(X, S + 1, 0)),
+    ),
+}
+# The same for pieces: what comes out is a matrix again.
+PIECES = {
+    "rows": (lambda F: F.rows(4, 17), slice(4, 17)),
+    "rows past the end": (lambda F: F.rows(20, 99), slice(20, 99)),
+    "all rows": (lambda F: F.rows(0, N), slice(None)),
+    "one row": (lambda F: F.rows(5, 6), slice(5, 6)),
+    "no row": (lambda F: F.rows(6, 6), slice(6, 6)),
+    "take": (lambda F: F.take(CHOSEN), CHOSEN),
+    "take none": (lambda F: F.take(CHOSEN[:0]), CHOSEN[:0]),
+    "rows of rows": (chain, slice(6, 14)),
+}
+
+
+def scale(ours, X):
+    """Sums of products err in units of their terms' size."""
+    return np.abs(X).max(initial=1.0) ** 2 * N
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_through_every_operation(layout, operation):
+    features, X = LAYOUTS[layout]()
+    ours, plain = OPERATIONS[operation]
+    result, expected = ours(features.tile(0, N), X), plain(X)
+    assert result.shape == expected.shape
+    assert result.dtype == np.float64
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-15 * scale(result, X))
+
+
+@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_in_pieces(layout, piece):
+    features, X = LAYOUTS[layout]()
+    cut, which = PIECES[piece]
+    part, expected = cut(features), X[which]
+    assert (part.n_rows, part.n_columns) == expected.shape
+    W = np.eye(X.shape[1])
+    np.testing.assert_allclose(part.tile(0, part.n_rows).linear(W), expected.T, rtol=1e-15)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_tiles_are_float64_and_leave_the_table_alone(layout):
+    features, X = LAYOUTS[layout]()
+    before = features.rows(0, N).tile(0, N).linear(np.eye(X.shape[1])).copy()
+    tile = features.tile(3, 9)
+    assert tile.n_rows == 6
+    for operation, _ in OPERATIONS.values():
+        operation(features.tile(0, N), X)
+    np.testing.assert_array_equal(features.tile(0, N).linear(np.eye(X.shape[1])), before)
+
+
+def test_sizes_count_what_is_stored():
+    assert make_dense()[0].row_values == 6
+    features, X = make_sparse()
+    assert features.row_values == np.count_nonzero(X) // N
+    features, X = make_mixed()
+    assert features.n_columns == X.shape[1] == 3 + 12 + 5
+    assert 6 <= features.row_values <= 3 + 3 + 5
+
+
+@pytest.mark.parametrize("layout", ["dense C", "sparse", "mixed"])
+def test_without_a_weight_the_range_is_empty(layout):
+    features, X = LAYOUTS[layout]()
+    first, second, low, high = features.tile(0, N).moments(np.zeros(N), origin(X))
+    np.testing.assert_array_equal(first, 0)
+    np.testing.assert_array_equal(second, 0)
+    assert not (low < high).any()
+    others = moments(X, S, 0)[2:]  # and it is the neutral element of the merge with other tiles
+    np.testing.assert_array_equal(np.minimum(low, others[0]), others[0])
+    np.testing.assert_array_equal(np.maximum(high, others[1]), others[1])

@@ -163,7 +163,7 @@ def fit_sklearn(path: Path, task: Task, *, tame_tails: bool = False) -> Score:
     weights = np.ones(len(frame)) if task.weight is None else frame[task.weight].to_numpy(float)
     known = [task.target, *task.identifiers, *([task.weight] if task.weight else [])]
     features = frame.drop(columns=known)
-    held = choose_holdout(labels)
+    held = choose_holdout(np.where(weights > 0, labels, np.nan))
     pipeline = build_pipeline(features, tame_tails=tame_tails)
     pipeline.fit(features[~held], labels[~held], logisticregression__sample_weight=weights[~held])
     probabilities = pipeline.predict_proba(features[held])[:, 1]

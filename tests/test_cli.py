@@ -57,6 +57,7 @@ def test_train_reports_columns_judgement_certificate_and_file(tmp_path, loans):
         "m.json",
     ):
         assert part in said
+    assert "sums of weights" not in said
     model = Model.load(tmp_path / "m.json")
     assert f"{model.evaluation.log_loss:.4f}" in said
     assert f"{model.evaluation.baseline_accuracy:.4f}" in said
@@ -117,6 +118,7 @@ def test_keep_weight_seed_tol_and_solver_reach_the_training(tmp_path):
     assert result.exit_code == 0, result.stderr
     model = Model.load(tmp_path / "m.json")
     assert model.schema.weight == "w"
+    assert "sums of weights" in result.stdout
     assert model.training.seed == 7
     assert model.training.tol == 1e-3
     assert model.training.solver == "newton_cg"

@@ -94,7 +94,8 @@ def test_ctrl_c_after_the_file_says_so(tmp_path, loans, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("onelayer.cli.train.print_lines", interrupt)
+    # By its module, for the package's attribute of that name is the command.
+    monkeypatch.setattr(sys.modules["onelayer.cli.train"], "print_lines", interrupt)
     result = run("train", loans, "--target", "granted", "-o", tmp_path / "m.json")
     assert result.exit_code == 130
     assert re.fullmatch(r"onelayer: interrupted; \S+m\.json was written\n", result.stderr)
@@ -113,14 +114,24 @@ def test_ctrl_c_while_the_file_is_written_leaves_the_old_one(tmp_path, loans, tr
     assert files_in(tmp_path) == {"loans.csv", "model.json"}
 
 
-def test_a_pipe_that_nobody_reads_is_quiet(tmp_path, trained):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_pipe_that_nobody_reads_is_quiet(tmp_path, trained, unbuffered):
     table = write_lines(tmp_path / "many.csv", loan_lines(20_000))
-    process = start("predict", trained, table)
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    process = start("predict", trained, table, env=environment)
     assert process.stdout.readline() == b"row,id,probability,prediction\n"
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(30) == 141
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_slow_pipe_gets_every_byte(tmp_path, trained, unbuffered):
+    table = write_lines(tmp_path / "many.csv", loan_lines(20_000))
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    written, _ = start("predict", trained, table, env=environment).communicate(timeout=60)
+    assert written.count(b"\n") == 20_001
 
 
 def test_a_closed_output(trained, loans):
@@ -183,7 +194,7 @@ def test_help_loads_click_and_the_standard_library_alone(words):
         [sys.executable, "-c", IMPORTED, *words], capture_output=True, text=True, check=True
     )
     loaded = set(done.stderr.splitlines()[-1].split())
-    assert loaded - set(sys.stdlib_module_names) == {"onelayer"}
+    assert loaded - set(sys.stdlib_module_names) - {"click"} == {"onelayer"}
 
 
 def test_scoring_loads_no_scikit_learn(trained, loans):

@@ -27,7 +27,7 @@ def unit(H):
 def test_inverses_of_any_scale(seed, scales):
     _, H = gram(seed, scales=scales)
     got, d = factor(H), unit(H)
-    with mpmath.workdps(40):
+    with mpmath.workdps(120):
         exact = np.array((mpmath.matrix(H.tolist()) ** -1).tolist(), dtype=float)
     assert got.full
     assert got.rank == 5

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 import onelayer
 from onelayer import model_file, strict_json
 from onelayer.errors import InputError, ModelFileError
-from onelayer.evaluate import evaluate
 from onelayer.model_file import (
     SECTIONS,
     encode_model_file,
@@ -275,7 +274,7 @@ class Bomb:
         (b"id,age\n1,30\n", "text, perhaps a table"),
         (b"\x89PNG\r\n\x1a\n" + bytes(99), "a picture"),
         (pickle.dumps(Bomb()), "a Python pickle, which onelayer never loads"),
-        (gzip.compress(b"{}"), "a gzip file: unpack it first"),
+        (gzip.compress(b"{}", mtime=0), "a gzip file: unpack it first"),
         (b"PAR1" + bytes(99), "a Parquet table"),
         (b'{"format": "other"}', "JSON of another kind"),
         (b"[1, 2]", "JSON of another kind"),
@@ -477,21 +476,3 @@ def test_the_page_states_the_limits() -> None:
     assert f"{model_file.MAX_BYTES >> 20} MB" in page
     assert f"{strict_json.MAX_DEPTH} lists" in page
     assert f"{strict_json.MAX_CONTAINERS:,} of them" in page
-
-
-def test_a_whole_file_fits_the_schema() -> None:
-    jsonschema = pytest.importorskip("jsonschema")
-    schema = json.loads((DOCS / "model.schema.json").read_text(encoding="utf-8"))
-    validator = jsonschema.Draft202012Validator(schema)
-    validator.check_schema(schema)
-    found = evaluate([0, 1, 1], [-0.5, 0.5, 1.5])
-    sections = {
-        **CONTENT,
-        "evaluation": found.to_dict(),
-        "certificate": {"gap": 0.0, "rho": 1e-9, "kind": "factored", "rounding": 1e-10},
-        "schema": {},
-    }
-    whole = json.loads(encode_model_file(sections))
-    assert list(validator.iter_errors(whole)) == []
-    assert list(validator.iter_errors({**whole, "threshold": 2}))
-    assert list(validator.iter_errors({**whole, "evaluation": {"n": 1}}))

@@ -148,12 +148,13 @@ def test_separated_classes_without_a_penalty(how, loss):
         X[:, 1] = np.arange(200) < 6
         y = np.where(X[:, 1] > 0, loss.n_outputs - 1, y)
     got = fit(rows_of(X, y), loss, C=np.inf)
-    assert got.status == "separated"
+    # Complete separation is proved by the rows themselves; along a direction it is only inferred.
+    assert got.status == ("separated" if how == "complete" else "endless")
     assert not got.converged
     assert not got.certificate.proved
     assert got.certificate.rho == got.certificate.gap == math.inf
-    assert "separated" in got.certificate.reason
-    assert "C=1" in got.message
+    assert "no finite optimum" in got.certificate.reason
+    assert "use a finite C" in got.message
     assert np.isfinite(got.W).all()
     with_a_penalty = fit(rows_of(X, y), loss, C=1e6)
     assert with_a_penalty.status == "optimal"
@@ -185,7 +186,8 @@ def test_nearly_dependent_columns_are_told_apart():
     X = np.hstack([X * 1e8, (X * 1e8).astype(np.float32)])
     y = ((X[:, 1] - X[:, 0]) / 2 + np.random.default_rng(0).logistic(size=200) > 0) * 1.0
     got = fit(rows_of(X, y), SigmoidLoss(1), C=100.0)
-    assert got.status == "optimal"
+    assert got.converged
+    assert got.certificate.rho <= 1e-4
     difference = np.column_stack([X[:, 1] - X[:, 0]])
     of_it = fit(rows_of(difference, y), SigmoidLoss(1), C=100.0)
     assert got.cost < of_it.cost

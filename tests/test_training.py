@@ -152,6 +152,17 @@ def test_a_learning_rate_without_bounds() -> None:
         train_loans(solver="gradient_descent", learning_rate=1e300)
 
 
+def test_a_learning_rate_that_diverges(tmp_path: Path) -> None:
+    with (
+        pytest.warns(LearningRateWarning),
+        pytest.warns(ConvergenceWarning, match="the cost rose .* is too large"),
+    ):
+        model = train_loans(solver="gradient_descent", learning_rate=50.0, num_iterations=99)
+    assert model.training.status == "diverged"
+    model.save(tmp_path / "model.json")
+    assert Model.load(tmp_path / "model.json").training == model.training
+
+
 # The holdout
 
 

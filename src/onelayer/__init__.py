@@ -3,7 +3,7 @@
 Names are loaded on first use, so that `import onelayer` and `onelayer --help` stay quick.
 
 >>> import onelayer
->>> onelayer.sigmoid(0.0)
+>>> float(onelayer.sigmoid(0.0))
 0.5
 """
 

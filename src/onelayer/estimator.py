@@ -303,7 +303,10 @@ def _is_seed(value: Any) -> bool:
 def _check_weights(sample_weight: ArrayLike | None, X: Any) -> Array:
     if sample_weight is None:
         return np.ones(X.shape[0])
-    weights = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64))
+    try:
+        weights = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64))
+    except ValueError as error:  # wrong shape, nan, infinity, all 0
+        raise InputError(f"sample_weight: {error}") from None
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
         raise InputError(f"sample_weight[{row}] is {weights[row]}: weights must be 0 or more")

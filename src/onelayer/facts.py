@@ -1,6 +1,7 @@
 """What a model was trained on, and how: the part of it that is there for people."""
 
 import math
+import re
 from dataclasses import dataclass
 
 from onelayer.solvers.solution import Progress
@@ -47,7 +48,11 @@ class TrainingFacts:
         """Say what no training can be, or None; asked of what a model file holds."""
         if not 0 < self.positives < self.rows:
             return f"{self.positives} positives among {self.rows} rows: both classes are needed"
+        if self.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            return "sha256 must be 64 digits from 0 to f"
         if not (self.C > 0 and self.tol > 0):
             return "C and tol must be above 0"
+        if any(line < 1 for line in self.left_out_lines):
+            return "left_out_lines are counted from 1"
         counts = ("holdout_rows", "without_target", "seed", "passes", "iterations")
         return find_outside(self, (*counts, "cost", "seconds"), 0, math.inf)

@@ -1,7 +1,6 @@
 """From rows to a solution: coordinates, objective, and the solver that suits them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -86,16 +85,7 @@ def _solve(objective: Objective, tol: float, watch: Watch | None) -> Solution:
         return first
     start = objective.where.from_parameters(first.W, first.b)
     more = newton_cg.solve(objective, tol, start, watch)
-    if more.certificate.rho > first.certificate.rho:
-        return first
-    return replace(
-        more,
-        passes=first.passes + more.passes,
-        seconds=first.seconds + more.seconds,
-        iterations=first.iterations + more.iterations,
-        history=first.history
-        + tuple(replace(p, iteration=p.iteration + first.iterations) for p in more.history[1:]),
-    )
+    return first if more.certificate.rho > first.certificate.rho else first.then(more)
 
 
 def _descend(

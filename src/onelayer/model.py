@@ -37,7 +37,7 @@ _SECTIONS = tuple(name for name in SECTIONS if name != "onelayer")
 
 
 @dataclass(frozen=True)
-class _StoredParameters:
+class StoredParameters:
     """The parameters as lists: `W` (1, n_x), `b` (1, 1), and each feature's mean in training."""
 
     features: tuple[str, ...]
@@ -221,7 +221,7 @@ class Model:
 
     def to_dict(self) -> dict[str, Any]:
         """The sections of the model file."""
-        parameters = _StoredParameters(
+        parameters = StoredParameters(
             self.schema.feature_names,
             tuple(map(tuple, self.W.tolist())),
             tuple(map(tuple, self.b.tolist())),
@@ -244,7 +244,7 @@ class Model:
             if name not in sections:
                 raise ModelFileError(f"{name}: the section is absent")
         schema = Schema.from_dict(sections["schema"])
-        parameters = from_stored(_StoredParameters, sections["parameters"], "parameters")
+        parameters = from_stored(StoredParameters, sections["parameters"], "parameters")
         training = from_stored(TrainingFacts, sections["training"], "training")
         threshold = from_stored(float, sections["threshold"], "threshold")
         if parameters.features != schema.feature_names:

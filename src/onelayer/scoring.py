@@ -1,16 +1,17 @@
 """Logits of many rows, to the same bits for any batch, any number of threads and any layout.
 
-A row's product with the weights may round differently by its place in a BLAS call, so dense rows
-are scored in tiles that are copied to one layout and padded to a multiple of `LANES` rows: every
-row then meets the same inner loop.
+A BLAS may take another kernel for another number of rows, and then rounds otherwise. So dense rows
+are scored in tiles of one size, copied to one layout and padded with rows of zeros: every product
+has the same shape, and every row, in any place, meets the same inner loop.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import Block
+from onelayer.blocks import TILE_VALUES, Block
 from onelayer.features import Features
 from onelayer.features.dense import DenseFeatures
 from onelayer.features.mixed import MixedFeatures
@@ -19,7 +20,8 @@ from onelayer.rows.memory import MemoryRows
 
 Array = NDArray[Any]
 
-LANES = 64
+LANES = 64  # rows that a kernel may take together: a whole number of them leaves no odd ones
+MOST_ROWS = 1024  # a tile of more would make a single row wait, of fewer leave BLAS idle
 
 
 def predict_logits(features: Features, W: Array, b: Array, n_jobs: int | None = None) -> Array:
@@ -36,34 +38,30 @@ def predict_logits(features: Features, W: Array, b: Array, n_jobs: int | None = 
 
 
 def _score(block: Block, W: Array) -> Array:
-    tiles = [_padded(tile.features) for tile in block.tiles()]
-    scored = [features.linear(W)[:, :count] for features, count in tiles]
-    return np.concatenate([np.empty((len(W), 0)), *scored], axis=1)
+    rows = max(1, min(MOST_ROWS, TILE_VALUES // max(1, W.shape[1])) // LANES) * LANES
+    parts = [np.empty((len(W), 0))]
+    for start in range(0, block.n_rows, rows):
+        tile = block.features.tile(start, min(start + rows, block.n_rows))
+        parts.append(_multiply(tile, W, rows))
+    return np.concatenate(parts, axis=1)
 
 
-def _padded(features: Features) -> tuple[Features, int]:
-    """The rows in C order with rows of zeros up to a multiple of `LANES`, and how many are real."""
-    count = features.n_rows
-    if isinstance(features, MixedFeatures):
-        return _pad_mixed(features), count
+def _multiply(features: Features, W: Array, rows: int) -> Array:
+    """W X, (n_outputs, n_rows), with dense columns padded to `rows` rows."""
     if isinstance(features, DenseFeatures):
-        return DenseFeatures(_pad(features.values)), count
-    return features, count  # sparse rows are summed one by one, whatever their neighbours
+        padded = DenseFeatures(_pad(features.values, rows))
+        return padded.linear(W)[:, : features.n_rows]
+    if isinstance(features, MixedFeatures):
+        p = features.numeric.shape[1]
+        others = replace(features, numeric=features.numeric[:, :0])
+        numeric = _multiply(DenseFeatures(features.numeric), W[:, :p], rows)
+        return np.asarray(numeric + others.linear(W[:, p:]))
+    return features.linear(W)  # sparse rows are summed one by one, whatever their neighbours
 
 
-def _pad_mixed(features: MixedFeatures) -> MixedFeatures:
-    words = features.words
-    numeric = _pad(features.numeric)
-    if words is not None:
-        words = words.copy()
-        words.resize((len(numeric), words.shape[1]))
-    return MixedFeatures(numeric, _pad(features.codes), features.level_counts, words)
-
-
-def _pad(values: Array) -> Array:
-    short = -len(values) % LANES
-    if short == 0 and values.flags.c_contiguous:
+def _pad(values: Array, rows: int) -> Array:
+    if len(values) == rows and values.flags.c_contiguous:
         return values
-    out = np.zeros((len(values) + short, values.shape[1]), dtype=values.dtype)
+    out = np.zeros((rows, values.shape[1]))
     out[: len(values)] = values
     return out

@@ -37,6 +37,7 @@ def announce_interrupt() -> None:
         os.write(sys.stderr.fileno(), said.encode())
     except (OSError, ValueError, AttributeError):  # a stream in memory
         sys.stderr.write(said)
+        sys.stderr.flush()
 
 
 @contextlib.contextmanager

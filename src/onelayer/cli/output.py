@@ -20,6 +20,7 @@ def print_lines(lines: Iterable[str], stream: Any = None) -> None:
     text = "".join(f"{line.rstrip()}\n" for line in lines)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -101,7 +102,7 @@ def paragraph(text: str, indent: str = "") -> list[str]:
 def tabulate(
     heads: Sequence[str], rows: Sequence[Sequence[str]], right: Iterable[int] = ()
 ) -> list[str]:
-    """Aligned lines, at most `WIDTH` columns wide; where they would be wider, the widest cells wrap.
+    """Aligned lines of at most `WIDTH` columns: where they would be wider, the widest cells wrap.
 
     Args:
         heads: A title for each column; no line of titles where all are empty.

@@ -89,6 +89,8 @@ def describe_confusion(found: "Evaluation", model: "Model") -> list[str]:
         [f"really {no}", amount(cells.fp), amount(cells.tn)],
     ]
     title = f"Decisions ({yes} where its probability is above {found.threshold:g})"
+    if abs(cells.tp + cells.fn + cells.fp + cells.tn - found.n) > 1e-6 * found.n:
+        title += ", sums of weights"
     return [title, *tabulate(["", f"said {yes}", f"said {no}"], rows, right=[1, 2])]
 
 
@@ -100,6 +102,21 @@ def describe_calibration(found: "Evaluation", model: "Model") -> list[str]:
     ]
     title = f"Calibration: the probability of {quote(model.positive)} said, and how often it was so"
     return [title, *tabulate(["rows", "said", "was so"], rows, right=[0, 1, 2])]
+
+
+def describe_own_evaluation(model: "Model") -> list[str]:
+    """The evaluation that came with the training, and on which rows it was made."""
+    found, facts = model.evaluation, model.training
+    if found is None:
+        return paragraph(
+            "Nothing was held out: every row was learnt from, and how well the model does on new "
+            "rows is not known. --holdout 0.2 or --test TABLE would tell."
+        )
+    if facts.test is None:
+        title = f"On the {count(found.n, 'row')} held out, which the training never saw"
+    else:
+        title = f"On {count(found.n, 'row')} of {show_text(facts.test)}"
+    return [*paragraph(title), *describe_judgement(found, model)]
 
 
 def describe_judgement(found: "Evaluation", model: "Model") -> list[str]:

@@ -9,7 +9,7 @@ from onelayer.cli.output import paragraph, print_json, print_lines, quote, show_
 from onelayer.cli.sections import (
     count,
     describe_columns,
-    describe_judgement,
+    describe_own_evaluation,
     describe_weights,
     say_certificate,
 )
@@ -35,23 +35,19 @@ def show(model: str, show_all: bool, as_json: bool) -> None:
 
 
 def _describe(model: "Model", name: str, most: int | None) -> list[str]:
-    facts = model.training
-    lines = [
+    return [
         *paragraph(f"{show_text(name)}: a onelayer model"),
         "",
         *_describe_facts(model),
         "",
         *describe_columns(model.schema.describe()),
         "",
+        *describe_own_evaluation(model),
+        "",
+        *describe_weights(model, most),
+        "",
+        *say_certificate(model),
     ]
-    if model.evaluation is None:
-        lines += ["Nothing was held out: how well it does on new rows is not known.", ""]
-    else:
-        held = facts.holdout_rows > 0
-        title = "held out, which the training never saw" if held else "of a table of their own"
-        lines += [f"On {count(model.evaluation.n, 'row')} {title}"]
-        lines += [*describe_judgement(model.evaluation, model), ""]
-    return [*lines, *describe_weights(model, most), "", *say_certificate(model)]
 
 
 def _describe_facts(model: "Model") -> list[str]:

@@ -23,7 +23,7 @@ from onelayer.cli.output import (
     tabulate,
 )
 from onelayer.cli.progress import Progress
-from onelayer.cli.sections import count, describe_columns, describe_judgement, say_certificate
+from onelayer.cli.sections import count, describe_columns, describe_own_evaluation, say_certificate
 from onelayer.cli.settings import settle_options, training_options
 from onelayer.errors import InputError
 
@@ -71,7 +71,7 @@ def train(
     if as_json:
         print_json(to_document(model, output))
     else:
-        lines = describe_training(model, raw, judged)
+        lines = describe_training(model, raw)
         lines += ["", *_say_where(output, size)]
         print_lines(lines, sys.stderr if output == STANDARD else None)
 
@@ -91,11 +91,12 @@ def train_model(
 
 def save_model(model: "Model", output: str) -> int:
     """Write the model file, and return its size in bytes."""
+    from onelayer.table.writing import write_whole
     from onelayer.writing import replace_file
 
     encoded = model.to_bytes()
     if output == STANDARD:
-        sys.stdout.buffer.write(encoded)
+        write_whole(sys.stdout.buffer, encoded)
     else:
         replace_file(output, lambda stream: stream.write(encoded))
         note_written(output)
@@ -121,7 +122,7 @@ def to_document(model: "Model", output: str) -> dict[str, Any]:
     }
 
 
-def describe_training(model: "Model", raw: "Table", judged: "Table | None") -> list[str]:
+def describe_training(model: "Model", raw: "Table") -> list[str]:
     """The report of a training, in lines."""
     return [
         *paragraph(
@@ -133,7 +134,7 @@ def describe_training(model: "Model", raw: "Table", judged: "Table | None") -> l
         "",
         *describe_columns(model.schema.describe()),
         "",
-        *_describe_evaluation(model, judged),
+        *describe_own_evaluation(model),
         "",
         *say_certificate(model),
     ]
@@ -160,17 +161,3 @@ def _describe_task(model: "Model") -> list[str]:
     if model.schema.weight is not None:
         said.insert(2, ["weight", f"the rows weigh {show_text(model.schema.weight)}"])
     return tabulate(["", ""], said)
-
-
-def _describe_evaluation(model: "Model", judged: "Table | None") -> list[str]:
-    found = model.evaluation
-    if found is None:
-        return paragraph(
-            "Nothing was held out: every row was learnt from, and how well the model does on new "
-            "rows is not known. --holdout 0.2 or --test TABLE would tell."
-        )
-    if judged is None:
-        title = f"On the {count(found.n, 'row')} held out, which the training never saw"
-    else:
-        title = f"On {count(found.n, 'row')} of {show_text(judged.name)}"
-    return [title, *describe_judgement(found, model)]

@@ -61,5 +61,6 @@ def factor(H: Array) -> Factor:
     values, vectors = linalg.eigh(unit)
     kept = values > 10 * len(H) * EPS * values[-1]
     root = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
-    condition = values[kept].min(initial=values[-1]) / values[-1]
-    return Factor(root @ root.T, int(kept.sum()), float(condition))
+    largest = float(values[-1])
+    condition = float(values[kept].min(initial=largest)) / largest if largest > 0 else 1.0
+    return Factor(root @ root.T, int(kept.sum()), condition)

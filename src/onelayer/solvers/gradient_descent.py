@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import Block
-from onelayer.certificate import Certificate
+from onelayer.certificate import Certificate, no_certificate
 from onelayer.errors import LearningRateWarning
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation, Objective
@@ -81,7 +81,12 @@ def solve(
             f"{state.iteration} iterations: the learning rate {rate:.3g} is too large, "
             f"use learning_rate='safe' ({1 / L:.3g}) or at most {2 / L:.3g}"
         )
-    certificate = _certificate(status) if certify is None else certify(state.theta)
+    if status == "diverged":
+        certificate = no_certificate("gradient descent diverged")
+    elif certify is None:
+        certificate = no_certificate("the distance was not measured")
+    else:
+        certificate = certify(state.theta)
     return to_solution(
         objective,
         state.theta,
@@ -106,22 +111,16 @@ def init(objective: Objective, start: Array) -> State:
 def step(objective: Objective, state: State, learning_rate: float) -> State:
     """One update of the parameters, and one pass for the cost and slopes that follow it."""
     slope = objective.by_output(state.evaluation.gradient) / objective.where.weight
-    theta = state.theta - learning_rate * slope
     with np.errstate(over="ignore", invalid="ignore"):
+        theta = state.theta - learning_rate * slope
         evaluation = objective.evaluate(theta)
-    progress = _progress(objective, evaluation, state.iteration + 1, learning_rate)
-    value, first = progress.objective, state.history[0].objective
-    above = state.above_start + 1 if value > first else 0
-    diverged = not math.isfinite(value) or above >= PATIENCE
-    return replace(
-        state,
-        theta=theta,
-        evaluation=evaluation,
-        iteration=state.iteration + 1,
-        history=(*state.history, progress),
-        above_start=above,
-        status="diverged" if diverged else "",
-    )
+        progress = _progress(objective, evaluation, state.iteration + 1, learning_rate)
+    after = replace(state, iteration=state.iteration + 1, history=(*state.history, progress))
+    if not math.isfinite(progress.objective):
+        return replace(after, status="diverged")  # with the last parameters that are numbers
+    above = state.above_start + 1 if progress.objective > state.history[0].objective else 0
+    status = "diverged" if above >= PATIENCE else ""
+    return replace(after, theta=theta, evaluation=evaluation, above_start=above, status=status)
 
 
 def largest_curvature(objective: Objective) -> tuple[float, int]:
@@ -176,10 +175,6 @@ def _warn_of_rate(rate: float, L: float) -> str:
     )
     warnings.warn(advice, LearningRateWarning, stacklevel=3)
     return f"; {advice}"
-
-
-def _certificate(status: str) -> Certificate:
-    return Certificate(math.inf, math.inf, "none", 0.0, f"gradient descent {status} unmeasured")
 
 
 def _progress(

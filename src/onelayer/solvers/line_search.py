@@ -39,7 +39,8 @@ def search(
     slope = -(before.gradient * directions).sum(axis=1)
     length = np.where(moving, 1.0, 0.0)
     for trial in range(1, MOST_TRIALS + 1):
-        after = evaluate(-length[:, None] * directions)
+        with np.errstate(over="ignore", invalid="ignore"):  # far too long a step is no step
+            after = evaluate(-length[:, None] * directions)
         new_slope = -(after.gradient * directions).sum(axis=1)
         lower = after.value <= before.value + 1e-4 * length * slope
         level = after.value <= before.value + 1e-13 * np.abs(before.value)

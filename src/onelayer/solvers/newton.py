@@ -23,6 +23,7 @@ from onelayer.solvers.solution import Solution
 Array = NDArray[Any]
 
 SAMPLE_SHARE = 10
+FLAT = 100.0  # a slope this many roundings of the table's own values large is still taken for 0
 ROWS_PER_PARAMETER = 50  # with fewer rows than this a parameter, a sample is a poor guide
 
 
@@ -42,7 +43,11 @@ def solve(
     """
     if start is None:
         start = warm_start(objective)
-    return second_order.solve(NEWTON, objective, tol, start, watch)
+    first = second_order.solve(NEWTON, objective, tol, start, watch)
+    if first.status != "stalled" or np.array_equal(start, objective.start()):
+        return first
+    # So far off, every probability is 0 or 1 in float64 and no curvature shows the way back.
+    return first.then(second_order.solve(NEWTON, objective, tol, objective.start(), watch))
 
 
 def warm_start(objective: Objective) -> Array:
@@ -98,16 +103,22 @@ NEWTON = Method("newton", _evaluate, _measure, exact=True, kind="factored")
 def _measure_group(
     objective: Objective, theta: Array, evaluation: Evaluation, k: int, H: Array
 ) -> Point:
-    g = evaluation.gradient[k]
+    g, common, apart = evaluation.gradient[k], np.zeros(objective.size), 0.0
     if isinstance(objective.loss, SoftmaxLoss):
-        H = H + _gauge(objective, H)
+        H, common = H + _gauge(objective, H), np.tile(theta.mean(axis=0), objective.n_outputs)
+        slope = np.tile(objective.penalty, objective.n_outputs) * common
+        g, apart = g - slope, float(slope @ common)
     decomposed = factor(H)
     d = decomposed.solve(g)
     d = d + decomposed.solve(g - H @ d)  # what a matrix of ill condition has left
     residual = g - H @ d
-    left = _left_over(objective, residual, H, decomposed)
-    squared = max(float(g @ d + residual @ d), 0.0) + left
-    m = _largest_leverage(objective, evaluation, k, decomposed)
+    left = _left_over(objective, evaluation, k, residual, H, decomposed)
+    m = math.inf
+    if math.isfinite(left):
+        m = _largest_leverage(objective, evaluation, k, decomposed)
+    else:  # nothing is provable, but there is still a step
+        left = 0.0
+    squared = max(float(g @ d + residual @ d), 0.0) + left + apart
     assert evaluation.bias_curvature is not None
     curved = np.diag(evaluation.bias_curvature)
     bias = float(curved[k] if objective.groups > 1 else curved.sum())
@@ -117,17 +128,18 @@ def _measure_group(
     lost = 8 * EPS * (bias * centre**2 + len(H) / decomposed.condition)
     decrement = (1 + lost) * math.sqrt(squared) + hidden
     rest = math.sqrt(max(float(residual @ decomposed.solve(residual)), 0.0) + left)
-    return Point(decrement, m, hidden, d, rest + lost * decrement)
+    m *= 1 + lost  # the box comes from the same inverse
+    return Point(decrement, m, hidden, d + common, rest + lost * decrement)
 
 
 def _gauge(objective: Objective, H: Array) -> Array:
     """Curvature along what a softmax cannot see: the same amount added to every class.
 
-    The gradient has no part along it, so steps and decrement stay what they are on the rest.
-    With a penalty only the biases are free to shift together; without, every parameter is.
+    The Hessian has the penalty alone there, far below its other curvatures or 0, so that part of
+    the step is known (`common`: the optimum's classes sum to 0) and is kept out of the factor.
     """
     n, width = objective.n_outputs, objective.width
-    free = (objective.penalty == 0) & ~objective.where.frozen
+    free = ~objective.where.frozen
     level = np.diag(H).reshape(n, width).mean(axis=0)
     return np.kron(np.ones((n, n)) / n, np.diag(np.where(free, level, 0.0)))
 
@@ -174,21 +186,35 @@ def _centre_length(objective: Objective, decomposed: Factor) -> float:
     return math.sqrt(n * max(float(u @ blocks[k, :, k] @ u) for k in range(n)))
 
 
-def _left_over(objective: Objective, residual: Array, H: Array, decomposed: Factor) -> float:
-    """What the directions that were not inverted can add to lambda^2, at most.
+def _left_over(
+    objective: Objective,
+    evaluation: Evaluation,
+    k: int,
+    residual: Array,
+    H: Array,
+    decomposed: Factor,
+) -> float:
+    """What the directions that were not inverted can add to lambda^2, at most; inf if anything.
 
-    H >= the penalty on the weights and the curvature d0 of the bias beside them, so r'H^-1 r is at
-    most C |r_w - r_b xbar|^2 + r_b^2 / d0. Without a penalty the rows have nothing there: a
-    gradient along such a direction is rounding, and is counted there.
+    With the biases taken out of H, the weights keep at least the penalty: r'H^-1 r is at most
+    r_b'H_bb^-1 r_b + |r_w - H_wb H_bb^-1 r_b|^2 by the inverse penalty. A softmax's biases hang
+    together, so H_bb is the whole matrix of them. Without a penalty only a gradient that is
+    rounding hides nothing: over a curvature that float64 cannot see, any other can be anything.
     """
-    if decomposed.full or not np.isfinite(objective.C):
+    if decomposed.full:
         return 0.0
-    total, width = 0.0, objective.width
-    for k, r in enumerate(residual.reshape(-1, width)):
-        border = H[k * width + width - 1, k * width : k * width + width]
-        r_w, d0 = r[:-1], border[-1]
-        if not objective.where.frozen[-1] and d0 > 0:
-            total += float(r[-1] ** 2 / d0)
-            r_w = r_w - r[-1] * border[:-1] / d0
-        total += float((np.square(r_w) / objective.penalty[:-1]).sum())
-    return total
+    where, width = objective.where, objective.width
+    if not np.isfinite(objective.C):
+        span = np.append(np.abs(where.centre) / where.spread + where.reach, 1.0)
+        noise = FLAT * EPS * np.sqrt(evaluation.miss[k]) * span
+        return 0.0 if (np.abs(residual.reshape(-1, width)) <= noise).all() else math.inf
+    biases = np.arange(len(H)) % width == width - 1
+    r_w, total = residual[~biases], 0.0
+    if not where.frozen[-1]:
+        pinned = factor(H[np.ix_(biases, biases)])
+        if not pinned.full:
+            return math.inf
+        pull = pinned.solve(residual[biases])
+        total = max(float(residual[biases] @ pull), 0.0)
+        r_w = r_w - H[np.ix_(~biases, biases)] @ pull
+    return total + float((np.square(r_w.reshape(-1, width - 1)) / objective.penalty[:-1]).sum())

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from onelayer.blocks import Block
 from onelayer.objective import Evaluation, Objective
 from onelayer.solvers import second_order
-from onelayer.solvers.second_order import Method, Point, Watch, penalised_length, rounding
+from onelayer.solvers.factor import factor
+from onelayer.solvers.second_order import EPS, Method, Point, Watch, penalised_length, rounding
 from onelayer.solvers.solution import Solution
 
 Array = NDArray[Any]
@@ -103,18 +104,38 @@ def _solve_newton_equation(
 def _settle_biases(
     objective: Objective, theta: Array, evaluation: Evaluation, d: Array, r: Array, products: int
 ) -> _Step:
-    """Move the biases so that nothing of the residual is left on them: the bound asks for that.
+    """Move the biases so that next to nothing of the residual is left on them.
 
-    The residual is computed anew: the one carried along by conjugate gradients drifts.
+    The residual is computed anew: the one carried along by conjugate gradients drifts. So does
+    what a softmax's classes share, whose digits would drown g'd: the Newton step takes shared
+    weights to 0, where the penalty wants them, and shared biases move no probability.
     """
-    if not objective.where.frozen[-1]:
-        assert evaluation.bias_curvature is not None
-        shift = np.zeros_like(objective.by_output(d))
-        left = objective.by_output(r)[:, -1]
-        shift[:, -1] = np.linalg.pinv(evaluation.bias_curvature, hermitian=True) @ left
-        d = d + shift.reshape(d.shape)
-    product = objective.multiply(theta, objective.by_output(d)).reshape(r.shape)
+    steps = objective.by_output(d).copy()
+    inverse = _invert_biases(objective, evaluation)
+    if inverse is not None:
+        steps[:, -1] += inverse @ objective.by_output(r)[:, -1]
+    if objective.groups != objective.n_outputs:
+        shared = np.append(theta[:, :-1].mean(axis=0), 0.0)
+        steps += shared - steps.mean(axis=0)
+    d = steps.reshape(d.shape)
+    product = objective.multiply(theta, steps).reshape(r.shape)
     return _Step(d, evaluation.gradient - product, products + 1)
+
+
+def _invert_biases(objective: Objective, evaluation: Evaluation) -> Array | None:
+    """H_bb^-1, (n_outputs, n_outputs); None where no bias is fitted or one has no curvature left.
+
+    For a softmax curvature is added along what all classes share, which changes nothing else.
+    """
+    assert evaluation.bias_curvature is not None
+    curvature = evaluation.bias_curvature
+    if objective.where.frozen[-1]:
+        return None
+    if objective.groups == objective.n_outputs:
+        own = np.diag(curvature)
+        return np.diag(1 / own) if (own > 0).all() else None
+    decomposed = factor(curvature + np.diag(curvature).mean() / len(curvature))
+    return decomposed.inverse if decomposed.full else None
 
 
 def _rest_bound(objective: Objective, residual: Array) -> Array:
@@ -134,10 +155,14 @@ def _measure_group(
     k: int,
     longest: float,
 ) -> Point:
-    d, r = step.direction[k], step.residual[k]
-    squared = max(float(evaluation.gradient[k] @ d + r @ d), 0.0)
-    squared += float(_rest_bound(objective, step.residual)[k])
-    m = _largest_leverage(objective, evaluation, k, longest)
+    g, d, r = evaluation.gradient[k], step.direction[k], step.residual[k]
+    inverse = _invert_biases(objective, evaluation)
+    far = _farthest_row(objective, longest)
+    rest = math.sqrt(float(_rest_bound(objective, step.residual)[k]))
+    rest += _weigh_bias_residual(objective, inverse, r, k, far)
+    lost = 4 * EPS * float(np.abs(g) @ np.abs(d))
+    squared = max(float(g @ d + r @ d), 0.0) + lost + rest**2
+    m = _largest_leverage(objective, evaluation, inverse, k, far)
     assert evaluation.bias_curvature is not None
     bias = float(np.trace(evaluation.bias_curvature))
     centre = penalised_length(objective, objective.where.residual_centre / objective.where.spread)
@@ -145,37 +170,51 @@ def _measure_group(
     return Point(math.sqrt(squared) + hidden, m, hidden, d)
 
 
+def _weigh_bias_residual(
+    objective: Objective, inverse: Array | None, r: Array, k: int, far: float
+) -> float:
+    """What rounding left on the biases, (0, r_b), in the norm of H^-1, at most."""
+    if inverse is None or not np.isfinite(objective.C):
+        return 0.0
+    left = r[objective.width - 1 :: objective.width]
+    own = inverse[k : k + 1, k : k + 1] if objective.groups > 1 else inverse
+    pull = max(float(left @ own @ left), 0.0)
+    return math.sqrt(pull * (1 + far**2 * objective.where.weight / 2)) if pull else 0.0
+
+
+def _farthest_row(objective: Objective, longest: float) -> float:
+    """No row is farther than this from the columns' centre, in units of the penalty."""
+    if not np.isfinite(objective.C):
+        return math.inf
+    where = objective.where
+    sides = (np.square(where.reach) / objective.penalty[:-1])[~where.frozen[:-1]]
+    return min(math.sqrt(sides.sum()), 2 * math.sqrt(objective.C) * longest)
+
+
 def _largest_leverage(
-    objective: Objective, evaluation: Evaluation, k: int, longest: float
+    objective: Objective, evaluation: Evaluation, inverse: Array | None, k: int, far: float
 ) -> float:
     """m, the smaller of two bounds: a row's leverage is at most 1, or from H >= the penalty.
 
     The second takes the biases out first. Moving one logit against another by 1 through the biases
-    costs beta = a' H_bb^+ a, and what that drags along in the weights is at most
+    costs beta = a' H_bb^-1 a, and what that drags along in the weights is at most
     |x| sqrt(beta sum s / 2) long (Cauchy-Schwarz over the rows); for a single sigmoid it is the
-    weighted mean row, at most |x|. Without a penalty neither is of use: inf.
+    weighted mean row, at most |x|. Without a penalty neither is of use, nor where a bias has lost
+    all curvature: inf.
     """
-    if not np.isfinite(objective.C):
+    has_bias = not objective.where.frozen[-1]
+    if not np.isfinite(objective.C) or (has_bias and inverse is None):
         return math.inf
-    assert evaluation.bias_curvature is not None
     with np.errstate(divide="ignore"):
         m = float(1 / np.sqrt(evaluation.least_curvature[k]))
-    where = objective.where
-    box = float(
-        np.sqrt((np.square(where.reach) / objective.penalty[:-1])[~where.frozen[:-1]].sum())
-    )
-    # About the columns' centre no row is longer than this, in units of the penalty.
-    far = min(box, 2 * math.sqrt(objective.C) * longest)
     if objective.groups == objective.n_outputs:
-        own = float(evaluation.bias_curvature[k, k])
-        beta = 0.0 if where.frozen[-1] or own == 0 else 1 / own
+        beta = 0.0 if inverse is None else float(inverse[k, k])
         return min(m, math.sqrt(beta + (2 * far) ** 2))
     beta = 0.0
-    if not where.frozen[-1]:
-        inverse = np.linalg.pinv(evaluation.bias_curvature, hermitian=True)
-        own_terms = np.diag(inverse)
-        beta = float((own_terms[:, None] + own_terms - 2 * inverse).max())
-    dragged = math.sqrt(beta * where.weight / 2)
+    if inverse is not None:
+        own = np.diag(inverse)
+        beta = float((own[:, None] + own - 2 * inverse).max())
+    dragged = math.sqrt(beta * objective.where.weight / 2)
     return min(m, math.sqrt(beta + (far * (math.sqrt(2) + dragged)) ** 2))
 
 

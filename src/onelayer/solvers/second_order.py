@@ -264,8 +264,8 @@ def _status(objective: Objective, state: State, k: int, tol: float) -> str:
         return "rounding"
     if unbounded and np.isinf(point.m) and point.decrement <= tol:
         return "unproved"
-    if t >= 1 and unbounded and state.iteration >= HOPELESS:
-        return "separated"
+    if unbounded and t >= 1 and np.isfinite(point.m) and state.iteration >= HOPELESS:
+        return "endless"
     level = len(state.history) > PATIENCE and not (
         state.history[-PATIENCE].objective - state.evaluation.value.sum() > 1e-13 * abs(value)
     )
@@ -287,19 +287,27 @@ def _certificate(
     )
 
 
-_WORST_FIRST = ("separated", "stalled", "unproved", "rounding", "optimal")
+_WORST_FIRST = ("separated", "endless", "stalled", "unproved", "rounding", "optimal")
 _MESSAGES = {
     "optimal": "the optimum is reached, proved to the tolerance asked for",
     "rounding": "as near the optimum as float64 allows; the certificate says how near",
     "unproved": "the steps have come to an end within the tolerance, though without a proof",
     "separated": (
-        "the classes can be told apart without error along some direction, so without a penalty "
-        "the weights grow without end: use a finite C, such as C=1"
+        "the classes can be told apart without error, so without a penalty the weights grow without "
+        "end: use a finite C, such as C=1"
+    ),
+    "endless": (
+        f"no optimum is in sight after {HOPELESS} steps without a penalty: some weights seem to "
+        "grow without end, as where a column's value goes with one class alone: use a finite C"
     ),
     "stalled": "no step lowers the objective any more, though the optimum is not proved",
 }
 _REASONS = {
     "separated": "without a penalty the separated classes have no finite optimum",
-    "unproved": "without a penalty a Hessian that is too large to factor gives no bound",
+    "endless": "without a penalty there seems to be no finite optimum",
+    "unproved": (
+        "without a penalty there is no bound where the Hessian is too large to factor or columns "
+        "depend on each other to within float64: use a finite C, or drop such columns"
+    ),
     "stalled": "the optimum is still too far for a bound",
 }

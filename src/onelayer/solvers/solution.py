@@ -1,7 +1,7 @@
 """What every solver returns."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -36,7 +36,8 @@ class Solution:
     cost: the weighted mean log loss in nats, the article's cost.
     certificate: how far from the exact optimum the answer can be.
     status: "optimal" (proved to `tol`), "stopped" (all iterations asked for are done), "rounding"
-        (float64 allows no more), "separated" (no finite optimum), "diverged", "stalled".
+        (float64 allows no more), "separated" (no finite optimum, proved), "endless" (none in
+        sight), "unproved" (steps within `tol`, no bound), "diverged", "stalled".
     message: the status in words, with what to do.
     passes: how often all rows were read. seconds: wall time.
     iterations: steps taken. history: one `Progress` a step.
@@ -60,3 +61,14 @@ class Solution:
     def converged(self) -> bool:
         """Whether the answer is proved to `tol`, or as near as float64 allows, or ran as asked."""
         return self.status in ("optimal", "rounding", "stopped")
+
+    def then(self, later: "Solution") -> "Solution":
+        """The later solution, with what this one has cost before it counted in."""
+        history = (replace(p, iteration=p.iteration + self.iterations) for p in later.history[1:])
+        return replace(
+            later,
+            passes=self.passes + later.passes,
+            seconds=self.seconds + later.seconds,
+            iterations=self.iterations + later.iterations,
+            history=(*self.history, *history),
+        )

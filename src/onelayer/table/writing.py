@@ -108,9 +108,9 @@ def write_predictions(path: str, columns: Mapping[str, Any]) -> None:
     check_suffix(path)
     encoded = _encode(path, pl.DataFrame(dict(columns)))
     if path == STANDARD_OUTPUT:
-        _write_pieces(sys.stdout.buffer, encoded)
+        write_whole(sys.stdout.buffer, encoded)
     else:
-        replace_file(path, lambda stream: _write_pieces(stream, encoded))
+        replace_file(path, lambda stream: write_whole(stream, encoded))
 
 
 def _encode(path: str, frame: pl.DataFrame) -> memoryview:
@@ -148,6 +148,11 @@ def _disarm(frame: pl.DataFrame, path: str) -> pl.DataFrame:
     )
 
 
-def _write_pieces(stream: BinaryIO, encoded: memoryview) -> None:
-    for start in range(0, len(encoded), _PIECE_BYTES):
-        stream.write(encoded[start : start + _PIECE_BYTES])
+def write_whole(stream: BinaryIO, encoded: bytes | memoryview) -> None:
+    """Write all bytes to a stream, which may take fewer at a time than it is given.
+
+    So does the standard output of `python -u` where a reader has gone away in the midst of it.
+    """
+    rest = memoryview(encoded)
+    while rest:
+        rest = rest[stream.write(rest[:_PIECE_BYTES]) :]

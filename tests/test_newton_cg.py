@@ -1,0 +1,153 @@
+"""Newton's method by products alone: the same optimum as the factored one, on any layout."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from exact import DIGITS, Exact
+from hard import PROBLEMS, make_hard, merge_equal_rows
+from scipy import sparse
+
+from onelayer.blocks import Block
+from onelayer.features.dense import DenseFeatures
+from onelayer.features.mixed import MixedFeatures
+from onelayer.features.sparse import SparseFeatures
+from onelayer.fitting import LARGEST_FACTORED, fit
+from onelayer.loss import SigmoidLoss, SoftmaxLoss
+from onelayer.rows.memory import MemoryRows
+
+LOSSES = {"sigmoid": SigmoidLoss(1), "multi-label": SigmoidLoss(3), "softmax": SoftmaxLoss(4)}
+
+
+def rows_of(features, labels, s=None, n_jobs=1):
+    if isinstance(features, np.ndarray):
+        features = DenseFeatures(features)
+    s = np.ones(features.n_rows) if s is None else s
+    return MemoryRows(Block(features, np.atleast_2d(labels) * 1.0, s), n_jobs)
+
+
+def make_features(layout, n=150):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 4)) * [1, 100, 1e-3, 1] + [0, 1e5, 0, 3]
+    if layout == "dense":
+        return DenseFeatures(X)
+    if layout == "sparse":
+        return SparseFeatures(sparse.random_array((n, 12), density=0.2, rng=rng).tocsr())
+    codes = rng.integers(0, 6, (n, 2)).astype(np.int32)
+    words = sparse.csr_array(rng.poisson(0.2, (n, 3)) * 1.0)
+    return MixedFeatures(X[:, [0, 3]], codes, (6, 6), words)
+
+
+def make_labels(loss, n=150):
+    rng = np.random.default_rng(1)
+    if isinstance(loss, SoftmaxLoss):
+        return rng.integers(0, loss.n_outputs, n)
+    return rng.random((loss.n_outputs, n)) < [[0.5], [0.1], [0.9]][: loss.n_outputs]
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("layout", ["dense", "sparse", "mixed"])
+def test_it_agrees_with_the_factored_newton(layout, loss, fit_intercept):
+    rows = rows_of(make_features(layout), make_labels(LOSSES[loss]))
+    for C in (0.05, 30.0):
+        options = {"C": C, "fit_intercept": fit_intercept, "tol": 1e-6}
+        factored = fit(rows, LOSSES[loss], solver="newton", **options)
+        applied = fit(rows, LOSSES[loss], solver="newton_cg", **options)
+        assert factored.status == "optimal"
+        assert applied.converged
+        assert applied.certificate.kind == "applied"
+        assert applied.certificate.rho <= 1e-6
+        assert applied.objective == pytest.approx(factored.objective, rel=1e-11)
+        size = np.abs(factored.W).max(axis=0)
+        assert (np.abs(applied.W - factored.W) <= 2e-6 * size).all()
+
+
+@pytest.mark.parametrize("seed", range(PROBLEMS))
+def test_hard_problems_are_solved_or_said_to_be_left(seed):
+    hard = make_hard(seed)
+    got = fit(rows_of(hard.X, hard.y, hard.s), SigmoidLoss(1), C=hard.C, solver="newton_cg")
+    assert got.status in ("optimal", "rounding", "stalled")
+    few = merge_equal_rows(hard)
+    with mpmath.workdps(DIGITS):
+        exact = Exact(few.X, few.y, few.s, few.C)
+        point = exact.pack(got.W, got.b)
+        optimum, _ = exact.optimum(point)
+        excess = exact.value(point) - exact.value(optimum)
+        relative = excess / exact.value(optimum)
+    assert excess <= got.certificate.gap
+    if got.status == "optimal":
+        assert relative <= 1e-8
+    assert got.status == "optimal" or hard.kind in ("shifted", "nearly dependent", "separable")
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_many_more_columns_than_rows(loss):
+    """Auto never factors a Hessian of 3,000 columns; in the space of the rows, newton can check."""
+    rng = np.random.default_rng(2)
+    n, p, loss = 60, 3000, LOSSES[loss]
+    X, labels = rng.normal(size=(n, p)), make_labels(loss, n)
+    assert p * loss.n_outputs > LARGEST_FACTORED
+    got = fit(rows_of(X, labels), loss, C=1.0)
+    assert got.solver == "newton_cg"
+    assert got.status == "optimal"
+    assert got.certificate.rho <= 1e-4
+    rotation = np.linalg.qr(X.T)[0]  # weights outside the rows' span are 0, and |W| is kept
+    small = fit(rows_of(X @ rotation, labels), loss, C=1.0, solver="newton", tol=1e-8)
+    assert got.objective == pytest.approx(small.objective, rel=1e-10)
+    np.testing.assert_allclose(got.W, small.W @ rotation.T, rtol=0, atol=1e-6)
+
+
+def test_a_wide_sparse_table_with_rare_columns():
+    rng = np.random.default_rng(3)
+    X = sparse.random_array((2000, 4000), density=0.005, rng=rng).tocsr()
+    y = (X[:, :5].sum(axis=1) + 0.1 * rng.normal(size=2000) > 0.05) * 1.0
+    got = fit(rows_of(SparseFeatures(X), y), SigmoidLoss(1), C=10.0)
+    assert got.status == "optimal"
+    A, A1 = X.toarray(), 1 / (1 + np.exp(-(X @ got.W[0] + got.b[0, 0])))
+    slope = A.T @ (A1 - y) + got.W[0] / 10  # the optimum is where the gradient is 0
+    assert np.abs(slope).max() < 1e-6
+    assert (A1 - y).sum() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_without_a_penalty_it_ends_without_a_proof_and_says_so(loss):
+    loss = LOSSES[loss]
+    rows = rows_of(make_features("dense"), make_labels(loss))
+    got = fit(rows, loss, C=np.inf, solver="newton_cg")
+    assert got.status == "unproved"
+    assert not got.converged
+    assert got.certificate.rho == math.inf
+    assert "without a penalty" in got.certificate.reason
+    assert "without a proof" in got.message
+    proved = fit(rows, loss, C=np.inf, solver="newton")
+    assert got.objective == pytest.approx(proved.objective, rel=1e-9)
+
+
+def test_separated_classes_without_a_penalty():
+    X = np.linspace(-1, 1, 40)[:, None]
+    got = fit(rows_of(X, X[:, 0] > 0.1), SigmoidLoss(1), C=np.inf, solver="newton_cg")
+    assert got.status == "separated"
+    assert not got.certificate.proved
+
+
+@pytest.mark.parametrize("layout", ["dense", "sparse"])
+def test_the_same_bits_for_any_number_of_threads(layout):
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(20_000, 20))
+    features = DenseFeatures(X)
+    if layout == "sparse":
+        features = SparseFeatures(sparse.csr_array(X * (rng.random(X.shape) < 0.4)))
+    y = X[:, 0] > rng.logistic(size=20_000)
+    found = [
+        fit(rows_of(features, y, n_jobs=k), SigmoidLoss(1), solver="newton_cg") for k in (1, 2, 5)
+    ]
+    assert len({one.W.tobytes() + one.b.tobytes() for one in found}) == 1
+
+
+def test_products_are_counted_as_passes():
+    rows = rows_of(make_features("dense"), make_labels(SigmoidLoss(1)))
+    got = fit(rows, SigmoidLoss(1), solver="newton_cg")
+    assert got.passes > len(got.history)
+    assert [p.iteration for p in got.history] == list(range(len(got.history)))

@@ -29,7 +29,7 @@ DISTANCES = (2e-6, 1e-4, 5e-3, 0.1)
 
 
 def random_problem(seed):
-    """A small problem of any shape: wide, duplicated, unbalanced, weighted, two or three classes."""
+    """A small problem: wide, duplicated, unbalanced, weighted, of two or three classes."""
     rng = np.random.default_rng(seed)
     n, p = int(rng.integers(4, 24)), int(rng.integers(1, 5))
     classes = 3 if seed % 5 == 0 else 2
@@ -58,7 +58,7 @@ def compare(seed):
     answers = {tol: newton.solve(objective, tol) for tol in (1e-2, 1e-4)}
     answers["cg"] = newton_cg.solve(objective, 1e-2)
     start = problem.pack(answers[1e-4].W, answers[1e-4].b)
-    optimum, inverse = problem.optimum(start)
+    optimum, _ = problem.optimum(start)
     least = problem.value(optimum)
 
     def excess(W, b):

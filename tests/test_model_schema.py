@@ -44,7 +44,7 @@ def write(model: Model) -> Any:
 MODELS: dict[str, dict[str, Any]] = {
     "plain": {},
     "nothing held out": {"holdout": 0},
-    "no penalty": {"C": math.inf, "drop": ["note", "city", "since", "opened"]},
+    "no penalty": {"C": math.inf, "drop": ["note", "city", "since", "opened", "share", "sex"]},
     "weighted": {"weight": "w", "protected": ["sex"], "na": ["n/k"]},
     "gradient descent": {"solver": "gradient_descent", "learning_rate": "safe"},
     "as the user says": {

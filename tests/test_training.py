@@ -99,7 +99,7 @@ def test_gradient_descent_is_that_of_the_article() -> None:
     X = expand(model, LOANS)[trained].T
     np.random.seed(3)  # noqa: NPY002 - as the article draws its start
     parameters = network.nn_model(X, Y[trained][None], num_iterations=25, learning_rate=0.1)
-    assert model.W == pytest.approx(parameters["W"], abs=1e-12)
+    np.testing.assert_allclose(model.W, parameters["W"], rtol=0, atol=1e-12)
     assert model.b == pytest.approx(parameters["b"], abs=1e-12)
     assert (model.training.solver, model.training.iterations) == ("gradient_descent", 25)
 
@@ -143,24 +143,20 @@ def test_separable_classes_without_a_penalty() -> None:
     assert not model.certificate.proved
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_learning_rate_without_bounds() -> None:
-    with (
-        pytest.warns(LearningRateWarning, match="largest that must descend"),
-        pytest.raises(InputError, match=r"gradient_descent: the cost rose .* use learning_rate="),
-    ):
-        train_loans(solver="gradient_descent", learning_rate=1e300)
-
-
-def test_a_learning_rate_that_diverges(tmp_path: Path) -> None:
+@pytest.mark.parametrize("learning_rate", [50.0, 1e300, 1e308])
+def test_a_learning_rate_that_diverges(learning_rate: float, tmp_path: Path) -> None:
     with (
         pytest.warns(LearningRateWarning),
         pytest.warns(ConvergenceWarning, match="the cost rose .* is too large"),
     ):
-        model = train_loans(solver="gradient_descent", learning_rate=50.0, num_iterations=99)
+        model = train_loans(
+            solver="gradient_descent", learning_rate=learning_rate, num_iterations=99
+        )
     assert model.training.status == "diverged"
     model.save(tmp_path / "model.json")
-    assert Model.load(tmp_path / "model.json").training == model.training
+    back = Model.load(tmp_path / "model.json")
+    assert back.training == model.training
+    assert np.isfinite(back.predict_logits(LOANS)).all()
 
 
 # The holdout

@@ -55,4 +55,4 @@ class TrainingFacts:
         if any(line < 1 for line in self.left_out_lines):
             return "left_out_lines are counted from 1"
         counts = ("holdout_rows", "without_target", "seed", "passes", "iterations")
-        return find_outside(self, (*counts, "cost", "seconds"), 0, math.inf)
+        return find_outside(self, (*counts, "objective", "cost", "seconds"), 0, math.inf)

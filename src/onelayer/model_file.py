@@ -222,7 +222,9 @@ def _guess_kind(head: bytes) -> str:
 
 def _check_checksum(encoded: bytes) -> None:
     tail = _TAIL.fullmatch(encoded, max(0, len(encoded) - _TAIL_BYTES))
-    if not tail and not encoded.rstrip().endswith(b"}"):
+    # As written, only the last brace stands at the start of a line.
+    end = b"\n}" if encoded.startswith(_HEAD_AS_WRITTEN) else b"}"
+    if not tail and not encoded.rstrip().endswith(end):
         raise ModelFileError(_CUT)
     digest = hashlib.sha256(memoryview(encoded)[:-_TAIL_BYTES]).hexdigest()
     if not tail or tail[1] != digest.encode():

@@ -1,6 +1,5 @@
 """From a raw table to a model: schema, holdout, objective, solver and evaluation put together."""
 
-import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -206,8 +205,6 @@ def _read_other(test: Any, names: Sequence[str] | None) -> Table:
 
 def _fit(block: Block, n_jobs: int | None, **options: Any) -> Solution:
     solution = fit(MemoryRows(block, n_jobs), SigmoidLoss(1), **options)
-    if not (math.isfinite(solution.objective) and np.isfinite(solution.W).all()):
-        raise InputError(f"{solution.solver}: {solution.message}")
     warn_of_outcome(solution)
     return solution
 

@@ -99,7 +99,7 @@ class MixedFeatures:
         return MixedFeatures(np.abs(self.numeric), self.codes, self.level_counts, words)
 
     def square_lengths(self) -> Array:
-        return self._squared().linear(np.ones((1, self.n_columns)))[0]
+        return np.asarray(self._squared().linear(np.ones((1, self.n_columns)))[0])
 
     def moments(self, s: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
         p = self.numeric.shape[1]

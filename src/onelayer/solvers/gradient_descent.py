@@ -180,5 +180,7 @@ def _warn_of_rate(rate: float, L: float) -> str:
 def _progress(
     objective: Objective, evaluation: Evaluation, iteration: int, length: float
 ) -> Progress:
-    cost = float(evaluation.loss.sum()) / objective.where.weight
-    return Progress(iteration, cost, float(evaluation.value.sum()), math.inf, length)
+    sums = float(evaluation.loss.sum()) / objective.where.weight, float(evaluation.value.sum())
+    # What has overflowed may be 0 times infinity: nan, which is no cost to write down.
+    cost, value = (math.inf if math.isnan(each) else each for each in sums)
+    return Progress(iteration, cost, value, math.inf, length)

@@ -9,6 +9,7 @@ same passes.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -130,11 +131,17 @@ def init(method: Method, objective: Objective, tol: float, start: Array) -> Stat
 
 
 def step(method: Method, objective: Objective, state: State, tol: float) -> State:
-    """One step with line search, for every group that still moves."""
+    """One step with line search, for every group that still moves.
+
+    A trial that is likely to be taken, the first one after a full step, brings the second
+    derivatives along in its pass; the others, which may be many, do without until one is taken.
+    """
     moving = np.array([not word for word in state.status])
     directions = np.stack([point.direction for point in state.points]) * moving[:, None]
+    likely = state.history[-1].step in (0.0, 1.0)
+    kinds = chain([method.evaluate] if likely else [], repeat(Objective.evaluate))
     evaluation, length, trials = search(
-        lambda move: method.evaluate(objective, state.theta + objective.by_output(move)),
+        lambda move: next(kinds)(objective, state.theta + objective.by_output(move)),
         state.evaluation,
         directions,
         moving,
@@ -143,6 +150,8 @@ def step(method: Method, objective: Objective, state: State, tol: float) -> Stat
         stuck = tuple(word or "stalled" for word in state.status)
         return replace(state, passes=state.passes + trials, status=stuck)
     theta = state.theta - objective.by_output(length[:, None] * directions)
+    if evaluation.bias_curvature is None:
+        evaluation, trials = method.evaluate(objective, theta), trials + 1
     points, passes = method.measure(objective, theta, evaluation, tol)
     after = replace(
         state,
@@ -293,8 +302,8 @@ _MESSAGES = {
     "rounding": "as near the optimum as float64 allows; the certificate says how near",
     "unproved": "the steps have come to an end within the tolerance, though without a proof",
     "separated": (
-        "the classes can be told apart without error, so without a penalty the weights grow without "
-        "end: use a finite C, such as C=1"
+        "the classes can be told apart without error, so without a penalty the weights grow "
+        "without end: use a finite C, such as C=1"
     ),
     "endless": (
         f"no optimum is in sight after {HOPELESS} steps without a penalty: some weights seem to "

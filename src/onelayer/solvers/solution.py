@@ -15,14 +15,14 @@ class Progress:
     """One line of a training's history: the state after a pass."""
 
     iteration: int
-    cost: float  # mean log loss, nats
-    objective: float
+    cost: Unbounded  # mean log loss, nats; inf where gradient descent went out of all bounds
+    objective: Unbounded
     rho: Unbounded  # proved distance from the optimum in standard errors; inf where none is proved
     step: float  # length of the step that led here: 1 is a full Newton step
 
     def problem(self) -> str | None:
         """Say what no step can be, or None; asked of what a model file holds."""
-        return find_outside(self, ("iteration", "cost", "rho", "step"), 0, math.inf)
+        return find_outside(self, ("iteration", "cost", "objective", "rho", "step"), 0, math.inf)
 
 
 @dataclass(frozen=True)

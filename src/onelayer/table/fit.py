@@ -11,10 +11,10 @@ from onelayer.table import rules
 from onelayer.table.moments import Moments, count_days, take_part
 from onelayer.table.numerals import Floats
 from onelayer.table.terms import (
+    CALENDAR,
     LevelCount,
     Levels,
     Missing,
-    Part,
     Range,
     Raw,
     Scale,
@@ -117,12 +117,6 @@ def fit_levels(counts: pl.DataFrame) -> Fitted:
 
 # --- dates --------------------------------------------------------------------------------------
 
-CALENDAR: tuple[tuple[Part, range], ...] = (
-    ("month", range(1, 13)),
-    ("weekday", range(1, 8)),
-    ("hour", range(24)),
-)
-
 
 def fit_moments(moments: Moments, origin: str) -> Fitted:
     """Take the trend in days, and month, weekday and hour where they vary."""
@@ -135,7 +129,7 @@ def fit_moments(moments: Moments, origin: str) -> Fitted:
         terms.append(Scale(Raw(), center, scale, of="days"))
     if missing:
         terms.append(Missing())
-    for part, values in CALENDAR:
+    for part, values in CALENDAR.items():
         held = set(np.unique(take_part(moments[there], part)).tolist())
         if len(held) > 1:
             names = tuple(str(value) for value in values if value in held)

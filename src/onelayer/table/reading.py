@@ -170,9 +170,9 @@ def _read_bytes(source: Any) -> tuple[bytes, str, str]:
 
 
 def _read_path(path: Path) -> bytes:
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; give one file")
     try:
-        if path.is_dir():
-            raise InputError(f"{path}: a folder; give one file")
         return path.read_bytes()
     except FileNotFoundError:
         raise InputError(

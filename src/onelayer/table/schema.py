@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.errors import InputError
+from onelayer.stored import from_stored, to_stored
 from onelayer.table.columns import Training, infer_column, see_protected
 from onelayer.table.describe import Description, describe_column
 from onelayer.table.encode import Encoded, encode
 from onelayer.table.features import name_features
 from onelayer.table.numerals import Floats, read_numbers
-from onelayer.table.stored import from_stored, to_stored
 from onelayer.table.target import Target, infer_target
 from onelayer.table.terms import Column, Number
 from onelayer.table.values import list_some, map_in_threads, refuse_value, require_columns
@@ -109,7 +109,8 @@ class Schema:
         ModelFileError
             Naming the path to the field that is absent, unknown or of another type.
         """
-        return from_stored(cls, stored, path)
+        schema: Schema = from_stored(cls, stored, path)
+        return schema
 
     def problem(self) -> str | None:
         """Return what the types of the fields cannot say, or None."""

@@ -6,9 +6,14 @@ names the class in the model file.
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from onelayer.stored import find_outside
 from onelayer.table import rules
 
 # --- how a raw value is read --------------------------------------------------------------------
@@ -53,6 +58,17 @@ class Moment:
     origin: str = "1970-01-01"
     words: tuple[str, ...] = ()
     kind: Literal["moment"] = "moment"
+
+    def problem(self) -> str | None:
+        return None if _is_day(self.origin) else f"origin is {self.origin!r:.40}, no day YYYY-MM-DD"
+
+
+def _is_day(text: str) -> bool:
+    try:
+        np.datetime64(text, "D")
+    except ValueError:
+        return False
+    return re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) is not None
 
 
 @dataclass(frozen=True)
@@ -132,6 +148,7 @@ class Missing:
 
 
 Part = Literal["value", "month", "weekday", "hour"]
+CALENDAR: dict[Part, range] = {"month": range(1, 13), "weekday": range(1, 8), "hour": range(24)}
 
 
 @dataclass(frozen=True)
@@ -158,6 +175,8 @@ class Levels:
     def problem(self) -> str | None:
         if len({*self.levels, *self.pooled}) < len(self.levels) + len(self.pooled):
             return "a level stands twice"
+        if self.of != "value" and not {*self.levels} <= {str(part) for part in CALENDAR[self.of]}:
+            return f"levels must be numbers that a {self.of} can have"
         return None if self.pooled_in_all >= len(self.pooled) else "pooled_in_all is too small"
 
 
@@ -192,7 +211,9 @@ class Range:
 
     def problem(self) -> str | None:
         wanted = len(rules.SEEN_QUANTILES)
-        return None if len(self.quantiles) == wanted else f"quantiles must be {wanted} numbers"
+        if len(self.quantiles) != wanted:
+            return f"quantiles must be {wanted} numbers"
+        return find_outside(self, ["deviation"], 0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -201,6 +222,9 @@ class LevelCount:
 
     level: str
     rows: int
+
+    def problem(self) -> str | None:
+        return find_outside(self, ["rows"], 0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -214,6 +238,9 @@ class Seen:
     levels: tuple[LevelCount, ...] = ()
     first: str | None = None
     last: str | None = None
+
+    def problem(self) -> str | None:
+        return find_outside(self, ["rows", "missing", "distinct"], 0, math.inf)
 
 
 # --- a column -----------------------------------------------------------------------------------
@@ -251,6 +278,8 @@ class Column:
     def problem(self) -> str | None:
         if self.terms and (self.reading is None or self.role not in USED_ROLES):
             return f"a column of role {self.role!r} has no terms"
+        if isinstance(self.reading, Level) and len(self.terms) > 1:
+            return "levels are one term"
         for term in self.terms:
             if not isinstance(self.reading, _readings_of(term)):
                 return f"a term {term.kind!r} does not go with how the column is read"

@@ -315,7 +315,7 @@ def test_rows_without_a_target_are_not_judged() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"approve": None}, "DataFrame: no row has a weight and a value in 'approve'"),
+        ({"approve": None}, "DataFrame: no row has a value in 'approve'"),
         ({"approve": "maybe"}, "'maybe' is no value of the target"),
     ],
 )
@@ -343,6 +343,9 @@ def test_weights_count_where_they_are() -> None:
     assert plain == model.evaluate(LATER.with_columns(w=1))
     with pytest.raises(InputError, match="all weights are 0"):
         model.evaluate(LATER.with_columns(w=0))
+    useless = LATER[:2].with_columns(w=pl.Series([0, 1]), approve=pl.Series(["yes", None]))
+    with pytest.raises(InputError, match="no row has a weight and a value in 'approve'"):
+        model.evaluate(useless)
 
 
 # Reasons

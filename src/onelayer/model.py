@@ -161,7 +161,8 @@ class Model:
         known = ~np.isnan(labels)
         judged = known if weights is None else known & (weights > 0)
         if not judged.any():
-            raise InputError(f"{raw.name}: no row has a weight and a value in {self.target!r}")
+            weighed = "" if weights is None else "a weight and "
+            raise InputError(f"{raw.name}: no row has {weighed}a value in {self.target!r}")
         warn_of_rows_without_target(raw, self.target, int(np.sum(~known)))
         logits = self.predict_logits(raw)
         return evaluate(

@@ -199,7 +199,8 @@ class Objective:
         slopes[:, self.where.frozen] = 0
         if isinstance(self.loss, SoftmaxLoss):
             # The classes' slopes add up to 0. What rounding leaves of that would be blown up by
-            # 1 / penalty, the only curvature along that direction; the class of the largest slopes takes it.
+            # 1 / penalty, the only curvature along that direction; the class of the largest
+            # slopes takes it.
             slopes[np.abs(slopes).max(axis=1).argmax()] -= slopes.sum(axis=0)
         return slopes
 

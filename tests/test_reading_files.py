@@ -14,7 +14,6 @@ import pyarrow
 import pytest
 
 from onelayer.errors import InputError
-from onelayer.table import containers
 from onelayer.table.reading import Table, read_table
 
 TYPED = pl.DataFrame(
@@ -56,7 +55,7 @@ WRITERS = [to_parquet, to_ipc, to_ipc_stream]
 
 
 @pytest.mark.parametrize("write", WRITERS)
-@pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress, bz2.compress])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress, bz2.compress, zstd])
 def test_typed_files_keep_their_types(tmp_path: Path, write, compress):
     data = compress(write(TYPED))
     path = tmp_path / "loans.bin"
@@ -85,32 +84,6 @@ def test_text_is_told_by_its_bytes_not_by_its_name(tmp_path: Path, compress, suf
 def test_members_of_a_gzip_file_are_read_one_after_the_other():
     data = gzip.compress(b"a,b\n1,2\n") + gzip.compress(b"3,4\n")
     assert read_table(io.BytesIO(data)).frame.height == 2
-
-
-class FakeZstandard:
-    """Python's own module as far as it is used; here pyarrow does its work."""
-
-    ZstdError = ValueError
-
-    def __init__(self, size: int):
-        self.size = size
-
-    def decompress(self, data: bytes) -> bytes:
-        return pyarrow.decompress(data, self.size, codec="zstd", asbytes=True)
-
-
-def test_a_zstandard_module_unpacks_typed_files_too(monkeypatch):
-    data = to_parquet(TYPED)
-    fake = FakeZstandard(len(data))
-    monkeypatch.setattr(containers.importlib, "import_module", lambda name: fake)
-    assert read_table(io.BytesIO(zstd(data))).frame.equals(TYPED)
-
-
-def test_without_such_a_module_zst_of_a_typed_file_is_refused_in_words(monkeypatch):
-    monkeypatch.setitem(sys.modules, "compression", None)
-    monkeypatch.setitem(sys.modules, "backports", None)
-    with pytest.raises(InputError, match=r"zst file .*no UTF-8 text.*zstd -d.*backports.zstd"):
-        read_table(io.BytesIO(zstd(to_parquet(TYPED))))
 
 
 # --- where it lies

@@ -2,14 +2,17 @@
 
 import bz2
 import gzip
-import importlib
 import lzma
 import re
+import sys
 import zlib
 
-import polars as pl
-
 from onelayer.errors import InputError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PARQUET, IPC_FILE, IPC_STREAM, TEXT = "Parquet", "Arrow IPC", "Arrow IPC stream", "text"
 
@@ -122,38 +125,9 @@ def short(error: BaseException) -> str:
 
 
 def _unpack_zstandard(data: bytes, source: str) -> bytes:
-    # Python has had Zstandard since 3.14 (before that as the package backports.zstd); without
-    # either, polars unpacks text, and text alone.
-    for home in ("compression.zstd", "backports.zstd"):
-        try:
-            zstd = importlib.import_module(home)
-        except ImportError:
-            continue
-        try:
-            return bytes(zstd.decompress(data))
-        except (zstd.ZstdError, EOFError) as error:
-            raise InputError(
-                f"{source}: the zst file is cut or damaged ({short(error)}); fetch it again"
-            ) from None
-    return _unpack_zstandard_text(data, source)
-
-
-def _unpack_zstandard_text(data: bytes, source: str) -> bytes:
-    # NUL as the end of a line makes the whole text one field, so that it comes back byte for byte.
-    one_field = {"text": pl.String}
     try:
-        frame = pl.read_csv(
-            data,
-            has_header=False,
-            schema=one_field,
-            separator="\x1f",
-            eol_char="\0",
-            quote_char=None,
-            empty_string_is_null=False,
-        )
-    except (pl.exceptions.PolarsError, OSError) as error:
+        return bytes(zstd.decompress(data))
+    except (zstd.ZstdError, EOFError) as error:
         raise InputError(
-            f"{source}: the zst file is cut or damaged, or holds no UTF-8 text ({short(error)}); "
-            "unpack it first (zstd -d), or install backports.zstd"
+            f"{source}: the zst file is cut or damaged ({short(error)}); fetch it again"
         ) from None
-    return b"\0".join(text.encode() for text in frame["text"])

@@ -170,10 +170,10 @@ def _read_bytes(source: Any) -> tuple[bytes, str, str]:
 
 
 def _read_path(path: Path) -> bytes:
-    if path.is_dir():
-        raise InputError(f"{path}: a folder; give one file")
     try:
         return path.read_bytes()
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; give one file") from None
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such file; check the path (it is taken from {Path.cwd()})"

@@ -160,7 +160,7 @@ def test_separated_classes_without_a_penalty(how, loss):
     assert with_a_penalty.status == "optimal"
 
 
-@pytest.mark.parametrize("dependence", ["copy", "sum", "constant", "one-hot"])
+@pytest.mark.parametrize("dependence", ["copy", "sum", "constant", "one-hot", "empty level"])
 def test_dependent_columns_without_a_penalty_are_fitted(dependence):
     X, y = random_table(7, p=3)
     extra = {
@@ -168,6 +168,7 @@ def test_dependent_columns_without_a_penalty_are_fitted(dependence):
         "sum": X[:, :1] - 1e6 * X[:, 1:2],
         "constant": np.full((200, 1), 5.0),
         "one-hot": np.eye(4)[np.arange(200) % 4],
+        "empty level": np.eye(5)[np.arange(200) % 4],
     }[dependence]
     independent = np.hstack([X, extra[:, 1:]])
     usual = fit(rows_of(independent, y), SigmoidLoss(1), C=np.inf, tol=1e-8)

@@ -207,7 +207,8 @@ def _left_over(
     if not np.isfinite(objective.C):
         span = np.append(np.abs(where.centre) / where.spread + where.reach, 1.0)
         noise = FLAT * EPS * np.sqrt(evaluation.miss[k]) * span
-        return 0.0 if (np.abs(residual.reshape(-1, width)) <= noise).all() else math.inf
+        small = (np.abs(residual.reshape(-1, width)) <= noise) | where.frozen
+        return 0.0 if small.all() else math.inf
     biases = np.arange(len(H)) % width == width - 1
     r_w, total = residual[~biases], 0.0
     if not where.frozen[-1]:

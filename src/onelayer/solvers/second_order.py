@@ -291,9 +291,8 @@ def _certificate(
     else:
         rho = after + point.rounding
         gap = bound_gap_after_step(point.rho, rho, point.m)
-    return Certificate(
-        max(gap, 0.5 * SMALLEST_RHO**2), max(rho, SMALLEST_RHO), method.kind, point.rounding
-    )
+    gap, rho = max(float(gap), 0.5 * SMALLEST_RHO**2), max(float(rho), SMALLEST_RHO)
+    return Certificate(gap, rho, method.kind, point.rounding)
 
 
 _WORST_FIRST = ("separated", "endless", "stalled", "unproved", "rounding", "optimal")

@@ -34,7 +34,20 @@ def test_text_with_delimiters_quotes_and_line_ends_comes_back(tmp_path):
 
 
 def test_formulas_are_disarmed_in_csv_and_whole_in_parquet(tmp_path):
-    texts = ["=1+1", "+cmd|x", "-2+3+cmd", "@SUM(A1)", "\tx", "-5", "+1.5e3", "-", "+", "a=b", "x"]
+    texts = [
+        "=1+1",
+        "+cmd|x",
+        "-2+3+cmd",
+        "@SUM(A1)",
+        "\tx",
+        "-5",
+        "- 50000.",
+        "+1.5e3",
+        "-",
+        "+",
+        "a=b",
+        "x",
+    ]
     with pytest.warns(DataWarning, match="5 cells"):
         rows = written(tmp_path / "out.csv", {"id": texts})
     assert [row[0] for row in rows[1:]] == [f"'{text}" for text in texts[:5]] + texts[5:]

@@ -25,8 +25,8 @@ _PARQUET = (".parquet", ".pq")
 _OURS = ("row", "probability", "prediction")
 # Pieces small enough that Ctrl-C is obeyed between two of them.
 _PIECE_BYTES = 1 << 20
-# What a spreadsheet takes for a formula; a sign alone is none.
-_FORMULA = r"^[=+\-@\t\r](?s:.)"
+# What a spreadsheet runs as a formula; a sign runs nothing unless a name or a call follows it.
+_FORMULA = r"^(?:[=@\t\r](?s:.)|[+\-](?s:.)*[A-Za-z(|!=@])"
 
 
 def check_suffix(path: str) -> None:
@@ -78,8 +78,8 @@ def write_predictions(path: str, columns: Mapping[str, Any]) -> None:
     """Write columns of one length to a file, which is the old one or the new one, never half.
 
     Numbers are written so that they read back to the same bits. In CSV and TSV, text that a
-    spreadsheet would run as a formula (it begins with = + - @, a tab or a line end, and is no
-    number) gets an apostrophe before it, and a warning counts such cells; Parquet holds all as is.
+    spreadsheet would run as a formula (it begins with = @, a tab or a line end, or with + - and
+    holds a name or a call) gets an apostrophe before it, and a warning counts such cells; Parquet holds all as is.
 
     Arguments
     ---------

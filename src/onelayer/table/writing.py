@@ -79,7 +79,8 @@ def write_predictions(path: str, columns: Mapping[str, Any]) -> None:
 
     Numbers are written so that they read back to the same bits. In CSV and TSV, text that a
     spreadsheet would run as a formula (it begins with = @, a tab or a line end, or with + - and
-    holds a name or a call) gets an apostrophe before it, and a warning counts such cells; Parquet holds all as is.
+    holds a name or a call) gets an apostrophe before it, and a warning counts such cells; Parquet
+    holds all as is.
 
     Arguments
     ---------

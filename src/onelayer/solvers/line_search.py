@@ -47,13 +47,21 @@ def search(
         settled = ~moving | lower | (level & (np.abs(new_slope) <= 0.9 * np.abs(slope)))
         if settled.all():
             return after, length, trial
-        length = np.where(settled, length, length * _shorten(before, after, slope, length))
+        length = np.where(
+            settled, length, length * _shorten(before, after, slope, new_slope, length)
+        )
     return None, length, MOST_TRIALS
 
 
-def _shorten(before: Evaluation, after: Evaluation, slope: Array, length: Array) -> Array:
-    """The minimum of the parabola through both values and the first slope, kept in [0.1, 0.5]."""
-    rise = after.value - before.value - slope * length
+def _shorten(
+    before: Evaluation, after: Evaluation, slope: Array, new_slope: Array, length: Array
+) -> Array:
+    """Where the tangents at both ends meet, as a share of the length, kept in [0.1, 0.5].
+
+    Far too long a step meets rows whose loss has become a straight line: between the two tangents
+    lies the whole of a convex function, and where they meet is its minimum if it has one kink. A
+    parabola through the same values would fall short of it by far.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = -slope * length / (2 * rise)
-    return np.asarray(np.clip(np.nan_to_num(share, nan=0.1), 0.1, 0.5))
+        meet = (after.value - before.value - new_slope * length) / (slope - new_slope)
+    return np.asarray(np.clip(np.nan_to_num(meet / length, nan=0.1), 0.1, 0.5))

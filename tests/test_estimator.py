@@ -378,6 +378,22 @@ def test_separation_without_a_penalty_is_said():
     assert fit(X, y, C=1e10).solution_.certificate.proved
 
 
+@pytest.mark.parametrize("C", [1.0, np.inf])
+def test_dependent_columns_need_no_word(C):
+    X, y = random_table(16, n=200)
+    onehot = np.eye(3)[np.arange(200) % 3]
+    table = np.hstack([X, 2 * X[:, :1], np.ones((200, 1)), onehot])
+    network = fit(table, y, C=C)
+    assert network.solution_.converged
+    if np.isinf(C):
+        plain = fit(np.hstack([X, onehot[:, 1:]]), y, C=C)
+        np.testing.assert_allclose(
+            network.predict_proba(table),
+            plain.predict_proba(table[:, [0, 1, 2, 3, 7, 8]]),
+            atol=1e-8,
+        )
+
+
 def test_the_article_s_loop_and_its_learning_rate():
     X, y = random_table(14)
     quiet = fit(X, y, solver="gradient_descent", learning_rate="safe", random_state=0)

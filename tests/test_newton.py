@@ -91,6 +91,7 @@ def test_the_optimum_from_any_start(size, loss):
     start = size * np.random.default_rng(1).normal(size=(loss.n_outputs, 5))
     far = newton.solve(objective, start=start)
     assert far.status == usual.status == "optimal"
+    assert [p.iteration for p in far.history] == list(range(len(far.history)))
     assert far.objective == pytest.approx(usual.objective, rel=1e-12)
     np.testing.assert_allclose(far.W, usual.W, rtol=1e-6)
 

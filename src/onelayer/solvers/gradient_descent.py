@@ -73,26 +73,20 @@ def solve(
         if watch is not None:
             watch(state.history[-1])
         state = step(objective, state, rate)
-    status = state.status or "stopped"
-    message = f"all {num_iterations} iterations are done{advice}"
-    if status == "diverged":
-        message = (
-            f"the cost rose from {state.history[0].cost:.3g} to {state.history[-1].cost:.3g} in "
-            f"{state.iteration} iterations: the learning rate {rate:.3g} is too large, "
-            f"use learning_rate='safe' ({1 / L:.3g}) or at most {2 / L:.3g}"
-        )
-    if status == "diverged":
+    if state.status == "diverged":
         certificate = no_certificate("gradient descent diverged")
-    elif certify is None:
-        certificate = no_certificate("the distance was not measured")
+        message = _say_diverged(state, rate, L)
     else:
-        certificate = certify(state.theta)
+        message = f"all {num_iterations} iterations are done{advice}"
+        certificate = no_certificate("the distance was not measured")
+        if certify is not None:
+            certificate = certify(state.theta)
     return to_solution(
         objective,
         state.theta,
         float(state.evaluation.value.sum()),
         certificate=certificate,
-        status=status,
+        status=state.status or "stopped",
         message=message,
         passes=passes + state.iteration + 1,
         seconds=time.perf_counter() - began,
@@ -164,6 +158,14 @@ def _gram_norm(objective: Objective) -> float:
         return total
 
     return float(objective.rows.reduce(sums).max())
+
+
+def _say_diverged(state: State, rate: float, L: float) -> str:
+    return (
+        f"the cost rose from {state.history[0].cost:.3g} to {state.history[-1].cost:.3g} in "
+        f"{state.iteration} iterations: the learning rate {rate:.3g} is too large, "
+        f"use learning_rate='safe' ({1 / L:.3g}) or at most {2 / L:.3g}"
+    )
 
 
 def _warn_of_rate(rate: float, L: float) -> str:

@@ -69,10 +69,11 @@ def solve(
     rate = 1 / L if learning_rate == "safe" else float(learning_rate)
     advice = _warn_of_rate(rate, L)
     state = init(objective, start)
+    watch = watch or (lambda progress: None)
+    watch(state.history[-1])
     while not state.status and state.iteration < num_iterations:
-        if watch is not None:
-            watch(state.history[-1])
         state = step(objective, state, rate)
+        watch(state.history[-1])
     if state.status == "diverged":
         certificate = no_certificate("gradient descent diverged")
         message = _say_diverged(state, rate, L)

@@ -115,10 +115,11 @@ def solve(
     """Step until every group's end is proved; `watch(progress)` is told after each step."""
     began = time.perf_counter()
     state = init(method, objective, tol, start)
+    watch = watch or (lambda progress: None)
+    watch(state.history[-1])
     while not all(state.status):
-        if watch is not None:
-            watch(state.history[-1])
         state = step(method, objective, state, tol)
+        watch(state.history[-1])
     return finish(method, objective, state, tol, time.perf_counter() - began)
 
 

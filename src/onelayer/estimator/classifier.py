@@ -1,24 +1,20 @@
-"""The scikit-learn door: `OneLayerClassifier`."""
+"""`OneLayerClassifier`: scikit-learn's words for the network."""
 
-import math
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from onelayer.blocks import Block
 from onelayer.errors import InputError
-from onelayer.features import Features
-from onelayer.features.dense import DenseFeatures
-from onelayer.features.sparse import SparseFeatures
+from onelayer.estimator.inputs import check_weights, to_features
+from onelayer.estimator.options import check_options
 from onelayer.fitting import fit
 from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
 from onelayer.network import log_loss, sigmoid
@@ -28,8 +24,6 @@ from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress
 
 Array = NDArray[Any]
-
-FULL_ENOUGH = 2 / 3  # a sparse matrix fuller than this takes more memory than a dense one
 
 
 class OneLayerClassifier(ClassifierMixin, BaseEstimator):
@@ -118,7 +112,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         -----
         ConvergenceWarning: no finite optimum (separation without a penalty), divergence.
         """
-        self._check_options()
+        check_options(self)
         rows_and_labels: Any = validate_data(
             self,
             X,
@@ -129,14 +123,14 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
             accept_large_sparse=True,
         )
         table, target = rows_and_labels
-        weights = _check_weights(sample_weight, table)
+        weights = check_weights(sample_weight, table)
         held = weights > 0
         if not held.all():
             table, target, weights = table[held], target[held], weights[held]
         loss, labels = self._read_labels(target)
         if self.class_weight is not None:
             weights = weights * self._weigh_classes(target, weights)
-        rows = MemoryRows(Block(_to_features(table), labels, weights), self.n_jobs)
+        rows = MemoryRows(Block(to_features(table), labels, weights), self.n_jobs)
         self.solution_ = fit(
             rows,
             loss,
@@ -198,36 +192,8 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         # Sparse rows stay sparse, however full: a row's bits must not depend on those beside it.
-        features = _to_features(X, fullest=1.0)
+        features = to_features(X, fullest=1.0)
         return predict_logits(features, self.coef_, self.intercept_[:, None], self.n_jobs)
-
-    def _check_options(self) -> None:
-        """Refuse an option that is out of range, naming it, its value and what is expected."""
-        rate = 1.0 if self.learning_rate == "safe" else self.learning_rate
-        weighing = self.class_weight
-        checks: list[tuple[str, bool, str]] = [
-            ("C", _is_above_0(self.C), "a number above 0, or inf"),
-            ("l1_ratio", self.l1_ratio == 0, "0: L1 and elastic net are not available"),
-            ("fit_intercept", isinstance(self.fit_intercept, (bool, np.bool_)), "True or False"),
-            (
-                "class_weight",
-                weighing is None or isinstance(weighing, dict) or str(weighing) == "balanced",
-                "None, 'balanced' or a weight for each class",
-            ),
-            ("learning_rate", _is_above_0(rate, math.inf), "a number above 0, or 'safe'"),
-            ("num_iterations", _is_count(self.num_iterations), "0 or more"),
-            ("tol", _is_above_0(self.tol, math.inf), "a number above 0"),
-            (
-                "n_jobs",
-                self.n_jobs in (None, -1) or (_is_count(self.n_jobs) and self.n_jobs != 0),
-                "1 or more, or None or -1 for every core",
-            ),
-            ("random_state", _is_seed(self.random_state), "an int from 0 to 2**32 - 1, or None"),
-            ("verbose", self.verbose in (False, True) or _is_count(self.verbose), "0 or 1"),
-        ]
-        for name, holds, expected in checks:
-            if not holds:
-                raise InputError(f"{name}={getattr(self, name)!r}: expected {expected}")
 
     def _read_labels(self, y: Array) -> tuple[Loss, Array]:
         """Set `classes_`; the loss, and labels (n_outputs, n) of 0/1 or (1, n) class numbers."""
@@ -281,50 +247,6 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _is_above_0(value: Any, below: float | None = None) -> bool:
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    return number and value > 0 and (below is None or value < below)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
-
-
-def _is_seed(value: Any) -> bool:
-    try:
-        check_random_state(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_weights(sample_weight: ArrayLike | None, X: Any) -> Array:
-    if sample_weight is None:
-        return np.ones(X.shape[0])
-    try:
-        weights = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64))
-    except ValueError as error:  # wrong shape, nan, infinity, all 0
-        raise InputError(f"sample_weight: {error}") from None
-    if (weights < 0).any():
-        row = int(np.argmax(weights < 0))
-        raise InputError(f"sample_weight[{row}] is {weights[row]}: weights must be 0 or more")
-    if not weights.any():
-        raise InputError("all sample weights are 0: give some row a weight")
-    return weights
-
-
-def _to_features(X: Any, fullest: float = FULL_ENOUGH) -> Features:
-    if not sparse.issparse(X):
-        return DenseFeatures(X)
-    # Squares of entries that are stored in parts would be wrong; the caller's matrix stays as is.
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    if X.nnz > fullest * X.shape[0] * X.shape[1]:
-        return DenseFeatures(X.toarray())
-    return SparseFeatures(sparse.csr_array(X))
 
 
 def _print_progress(progress: Progress) -> None:

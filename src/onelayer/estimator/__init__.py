@@ -1,0 +1,3 @@
+"""The scikit-learn door: `OneLayerClassifier`."""
+
+from onelayer.estimator.classifier import OneLayerClassifier as OneLayerClassifier

@@ -1,0 +1,57 @@
+"""What the options of the classifier may be."""
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from onelayer.errors import InputError
+
+
+def check_options(estimator: Any) -> None:
+    """Refuse an option that is out of range, naming it, its value and what is expected."""
+    rate = 1.0 if estimator.learning_rate == "safe" else estimator.learning_rate
+    weighing = estimator.class_weight
+    checks: list[tuple[str, bool, str]] = [
+        ("C", _is_above_0(estimator.C), "a number above 0, or inf"),
+        ("l1_ratio", estimator.l1_ratio == 0, "0: L1 and elastic net are not available"),
+        ("fit_intercept", isinstance(estimator.fit_intercept, (bool, np.bool_)), "True or False"),
+        (
+            "class_weight",
+            weighing is None or isinstance(weighing, dict) or str(weighing) == "balanced",
+            "None, 'balanced' or a weight for each class",
+        ),
+        ("learning_rate", _is_above_0(rate, math.inf), "a number above 0, or 'safe'"),
+        ("num_iterations", _is_count(estimator.num_iterations), "0 or more"),
+        ("tol", _is_above_0(estimator.tol, math.inf), "a number above 0"),
+        (
+            "n_jobs",
+            estimator.n_jobs in (None, -1)
+            or (_is_count(estimator.n_jobs) and estimator.n_jobs != 0),
+            "1 or more, or None or -1 for every core",
+        ),
+        ("random_state", _is_seed(estimator.random_state), "an int from 0 to 2**32 - 1, or None"),
+        ("verbose", estimator.verbose in (False, True) or _is_count(estimator.verbose), "0 or 1"),
+    ]
+    for name, holds, expected in checks:
+        if not holds:
+            raise InputError(f"{name}={getattr(estimator, name)!r}: expected {expected}")
+
+
+def _is_above_0(value: Any, below: float | None = None) -> bool:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and value > 0 and (below is None or value < below)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
+
+
+def _is_seed(value: Any) -> bool:
+    try:
+        check_random_state(value)
+    except ValueError:
+        return False
+    return True

@@ -100,6 +100,7 @@ OPERATIONS = {
     "squares, one": (lambda F, X: F.squares(Q[0]), lambda X: Q[0] @ X**2),
     "squares, 3 outputs": (lambda F, X: F.squares(Q), lambda X: Q @ X**2),
     "absolute": (lambda F, X: F.absolute().back(Q), lambda X: Q @ np.abs(X)),
+    "filled": (lambda F, X: F.count_filled(), lambda X: (X != 0).sum(axis=0)),
     "square lengths": (lambda F, X: F.square_lengths(), lambda X: (X**2).sum(axis=1)),
     "moments": (
         lambda F, X: np.stack(F.moments(S, origin(X))),

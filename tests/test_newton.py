@@ -196,17 +196,6 @@ def test_nearly_dependent_columns_are_told_apart():
     assert got.W[0, 1] == pytest.approx(of_it.W[0, 0], rel=0.1)
 
 
-def test_long_tables_start_from_a_sample():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(20_000, 3))
-    y = (X[:, 0] > rng.logistic(size=20_000)) * 1.0
-    objective = objective_of(X, y)
-    cold, warm = newton.solve(objective, start=objective.start()), newton.solve(objective)
-    assert warm.passes < cold.passes
-    assert warm.objective == pytest.approx(cold.objective, rel=1e-12)
-    np.testing.assert_allclose(warm.W, cold.W, rtol=1e-6)
-
-
 @pytest.mark.parametrize("C", [1.0, np.inf])
 @pytest.mark.parametrize("ones", ["first rows", "extreme rows"])
 def test_a_sample_without_the_rare_class_does_no_harm(ones, C):

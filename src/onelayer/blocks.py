@@ -39,8 +39,9 @@ class Block:
         step = max(64, TILE_VALUES // self.features.row_values)
         if self.features.row_values < self.features.n_columns:
             step = max(step, min(32 * self.features.n_columns, LONGEST_TILE))
-        for start in range(0, self.n_rows, step):
-            stop = min(start + step, self.n_rows)
+        count = max(1, -(-self.n_rows // step))  # of one length, none of them a short rest
+        for k in range(count):
+            start, stop = k * self.n_rows // count, (k + 1) * self.n_rows // count
             yield Block(
                 self.features.tile(start, stop),
                 self.labels[:, start:stop],

@@ -23,7 +23,7 @@ from onelayer.stored import Unbounded, find_outside
 
 Array = NDArray[Any]
 
-KINDS = ("factored", "applied", "none")
+KINDS = ("factored", "sampled", "applied", "none")
 SMALLEST_RHO = 1e-10  # what float64 sums can tell; a smaller number would be a claim about noise
 
 
@@ -36,7 +36,8 @@ class Certificate:
     gap: F at the answer minus F at the exact optimum is at most this (in the units of F); inf
         where nothing is proved.
     rho: each coefficient is at most this many standard errors from the exact one; inf likewise.
-    kind: "factored" (Hessian factored), "applied" (Hessian only applied to vectors) or "none".
+    kind: "factored" (Hessian factored), "sampled" (that of some of the rows, which is no more),
+        "applied" (Hessian only applied to vectors) or "none".
     rounding: the part of `rho` that allows for float64 arithmetic.
     reason: where there is no certificate, why; else empty.
 

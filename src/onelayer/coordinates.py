@@ -39,6 +39,7 @@ class Coordinates:
         beside a bias (its value is in the bias), and a bias that is not fitted.
     shift: (p,), what tiles have already taken off each row.
     weight: the sum of the weights.
+    sampled: whether only a sample was measured: other rows may lie beyond `low` and `high`.
     """
 
     centre: Array
@@ -48,6 +49,7 @@ class Coordinates:
     frozen: NDArray[np.bool_]
     shift: Array
     weight: float
+    sampled: bool = False
 
     @property
     def residual_centre(self) -> Array:

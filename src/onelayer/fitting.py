@@ -12,7 +12,7 @@ from onelayer.network import Array, initialize_parameters
 from onelayer.objective import Objective
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.memory import MemoryRows
-from onelayer.solvers import gradient_descent, newton, newton_cg
+from onelayer.solvers import gradient_descent, newton, newton_cg, sampled_newton
 from onelayer.solvers.solution import Progress, Solution
 
 SOLVERS = ("auto", "newton", "newton_cg", "gradient_descent")
@@ -59,6 +59,11 @@ def fit(
     if solver not in SOLVERS:
         raise InputError(f"solver={solver!r} is unknown: use one of {', '.join(SOLVERS)}")
     with single_threaded_blas():
+        first = None
+        if solver == "auto" and sampled_newton.suits(rows, loss):
+            first = sampled_newton.solve(rows, loss, C, fit_intercept, tol, watch)
+            if first is not None and first.status == "optimal":
+                return first
         where = measure_columns(rows, fit_intercept)
         shifted, where = shift_rows(rows, where)
         objective = Objective(shifted, loss, C, where)
@@ -67,20 +72,25 @@ def fit(
                 rows, objective, learning_rate, num_iterations, draw or _draw_globally, watch
             )
         if solver == "auto":
-            return _solve(objective, tol, watch)
+            if first is None:
+                return _solve(objective, tol, watch)
+            start = where.from_parameters(first.W, first.b)
+            return first.then(_solve(objective, tol, watch, start))
         solve = newton.solve if solver == "newton" else newton_cg.solve
         return solve(objective, tol, watch=watch)
 
 
-def _solve(objective: Objective, tol: float, watch: Watch | None) -> Solution:
+def _solve(
+    objective: Objective, tol: float, watch: Watch | None, start: Array | None = None
+) -> Solution:
     """Factor the Hessian where it is small; go on without it where the factor sees too little.
 
     Columns that are equal but for 1e-7 of their size are one column to a sum of their squares.
     Products with the rows still tell them apart.
     """
     if objective.size > LARGEST_FACTORED:
-        return newton_cg.solve(objective, tol, watch=watch)
-    first = newton.solve(objective, tol, watch=watch)
+        return newton_cg.solve(objective, tol, start, watch)
+    first = newton.solve(objective, tol, start, watch)
     if first.certificate.rho <= ENOUGH * tol or not np.isfinite(objective.C):
         return first
     start = objective.where.from_parameters(first.W, first.b)

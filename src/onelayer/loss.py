@@ -78,7 +78,7 @@ class SigmoidLoss:
         return self.n_outputs
 
     def terms(self, Z: Array, labels: Array) -> Terms:
-        sign = 2 * labels - 1
+        sign = 2.0 * labels - 1.0
         margin = sign * Z
         loss, miss, curvature = margin_terms(margin)
         return Terms(loss, np.multiply(sign, -miss, out=sign), curvature, margin)
@@ -88,8 +88,9 @@ class SigmoidLoss:
 
     def least_curvature(self, terms: Terms, weights: Array) -> Array:
         """min over rows with a weight of s q: a row's leverage s q x'H^-1 x is at most 1."""
-        held = weights > 0
-        product = terms.curvature[:, held] * weights[held]
+        product = terms.curvature * weights
+        if not weights.all():
+            product[:, weights == 0] = np.inf
         return np.asarray(product.min(axis=1, initial=np.inf))
 
     def activate(self, Z: Array) -> Array:

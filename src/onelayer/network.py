@@ -58,14 +58,13 @@ def margin_terms(margin: Array) -> tuple[Array, Array, Array]:
     [0.6931471805599453, 0.5, 0.25]
     """
     with np.errstate(under="ignore"):
-        e = np.exp(-np.abs(margin))
+        e = np.abs(margin)
+        e = np.exp(np.negative(e, out=e), out=e)
         share = 1 / (1 + e)
         small = e * share
-        return (
-            np.log1p(e) - np.minimum(margin, 0),
-            np.where(margin > 0, small, share),
-            small * share,
-        )
+        loss = np.log1p(e, out=e)
+        loss -= np.minimum(margin, 0)
+        return loss, np.where(margin > 0, small, share), small * share
 
 
 def layer_sizes(X: ArrayLike, Y: ArrayLike) -> tuple[int, int]:

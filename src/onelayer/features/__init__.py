@@ -52,6 +52,9 @@ class Features(Protocol):
     def squares(self, q: Array) -> Array:
         """The diagonal of `curvature`, (n_columns,), or one for each row of `q`."""
 
+    def count_filled(self) -> Array:
+        """How many rows hold something other than 0 in each column, (n_columns,)."""
+
     def absolute(self) -> "Features":
         """The same rows with |x| for x."""
 

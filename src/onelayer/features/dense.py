@@ -58,6 +58,9 @@ class DenseFeatures:
     def squares(self, q: Array) -> Array:
         return np.asarray(q @ np.square(self.values))
 
+    def count_filled(self) -> Array:
+        return np.asarray(np.count_nonzero(self.values, axis=0))
+
     def absolute(self) -> "DenseFeatures":
         return DenseFeatures(np.abs(self.values))
 

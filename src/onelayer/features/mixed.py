@@ -94,6 +94,13 @@ class MixedFeatures:
         out = self._squared().back(np.atleast_2d(q))
         return out if q.ndim == 2 else out[0]
 
+    def count_filled(self) -> Array:
+        levels = [
+            np.bincount(self.codes[:, j], minlength=k) for j, k in enumerate(self.level_counts)
+        ]
+        words = [] if self.words is None else [SparseFeatures(self.words).count_filled()]
+        return np.concatenate([np.count_nonzero(self.numeric, axis=0), *levels, *words])
+
     def absolute(self) -> "MixedFeatures":
         words = None if self.words is None else abs(self.words)
         return MixedFeatures(np.abs(self.numeric), self.codes, self.level_counts, words)

@@ -75,6 +75,9 @@ class SparseFeatures:
     def squares(self, q: Array) -> Array:
         return np.asarray((self._squared().T @ q.T).T)
 
+    def count_filled(self) -> Array:
+        return np.bincount(self.values.indices[self.values.data != 0], minlength=self.n_columns)
+
     def absolute(self) -> "SparseFeatures":
         return SparseFeatures(abs(self.values))
 

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onelayer.blocks import TILE_VALUES, Block
 
@@ -82,11 +83,13 @@ class MemoryRows:
                 future.cancel()
 
     def sample(self, k: int, seed: int = 0) -> Block:
-        """At most k rows, one drawn at random out of each of k equally long stretches.
+        """At most k rows, one drawn at random out of each of k equally long stretches."""
+        return self.block if k >= self.n_rows else self.block.take(self.draw(k, seed))
+
+    def draw(self, k: int, seed: int = 0) -> NDArray[np.intp]:
+        """The numbers of k rows, one out of each of k equally long stretches, in order.
 
         Every k-th row would follow the period of ordered data; a stretch's random row does not.
         """
-        if k >= self.n_rows:
-            return self.block
         edges = np.arange(k + 1) * self.n_rows // k
-        return self.block.take(np.random.default_rng(seed).integers(edges[:-1], edges[1:]))
+        return np.random.default_rng(seed).integers(edges[:-1], edges[1:])

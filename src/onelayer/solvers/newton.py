@@ -1,11 +1,10 @@
 """Newton's method: the default, exact, with nothing to tune.
 
 One pass over the rows an iteration gives the objective, its gradient and its Hessian, which is
-factored. Long tables start from the solution of a random tenth of their rows.
+factored.
 """
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from onelayer.certificate import Certificate, box_bound, combine, no_certificate
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation, Objective
-from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import second_order
 from onelayer.solvers.factor import Factor, factor
 from onelayer.solvers.second_order import EPS, Method, Point, Watch, penalised_length, rounding
@@ -22,9 +20,7 @@ from onelayer.solvers.solution import Solution
 
 Array = NDArray[Any]
 
-SAMPLE_SHARE = 10
 FLAT = 100.0  # a slope this many roundings of the table's own values large is still taken for 0
-ROWS_PER_PARAMETER = 50  # with fewer rows than this a parameter, a sample is a poor guide
 
 
 def solve(
@@ -38,11 +34,11 @@ def solve(
     Parameters
     ----------
     tol: the largest distance from the optimum, in standard errors of each coefficient.
-    start: (n_outputs, p + 1) in the objective's coordinates; by default a warm start.
+    start: (n_outputs, p + 1) in the objective's coordinates; by default the base rate.
     watch: told the `Progress` after each step.
     """
     if start is None:
-        start = warm_start(objective)
+        start = objective.start()
     first = second_order.solve(NEWTON, objective, tol, start, watch)
     if first.status != "stalled" or np.array_equal(start, objective.start()):
         return first
@@ -50,29 +46,9 @@ def solve(
     return first.then(second_order.solve(NEWTON, objective, tol, objective.start(), watch))
 
 
-def warm_start(objective: Objective) -> Array:
-    """Newton steps on a random tenth of the rows, where steps on all of them would be wasted.
-
-    The sample's rows weigh as much as all rows, so that the penalty means the same. It is solved
-    only until the sample's own error hides the rest: lambda^2 / 2 below 0.02 a parameter.
-    """
-    rows = objective.rows
-    k = rows.n_rows // SAMPLE_SHARE
-    if k < ROWS_PER_PARAMETER * objective.size:
-        return objective.start()
-    block = rows.sample(k)
-    block = replace(block, weights=block.weights * (rows.n_rows / k))
-    sample = Objective(MemoryRows(block, rows.n_jobs), objective.loss, objective.C, objective.where)
-    enough = math.sqrt(0.04 * objective.size * rows.n_rows / k)
-    state = second_order.init(NEWTON, sample, 0.0, objective.start())
-    while not all(state.status) and max(p.decrement for p in state.points) > enough:
-        state = second_order.step(NEWTON, sample, state, 0.0)
-    return state.theta
-
-
 def certify(objective: Objective, theta: Array) -> Certificate:
     """The certificate of any parameters, (n_outputs, p + 1), from one pass and a factorisation."""
-    points, _ = _measure(objective, theta, _evaluate(objective, theta), 0.0)
+    points, _ = measure(objective, theta, _evaluate(objective, theta), 0.0)
     parts = [
         Certificate(p.gap, p.rho, NEWTON.kind, p.rounding)
         if np.isfinite(p.rho)
@@ -86,7 +62,7 @@ def _evaluate(objective: Objective, theta: Array) -> Evaluation:
     return objective.evaluate(theta, hessian=True)
 
 
-def _measure(
+def measure(
     objective: Objective, theta: Array, evaluation: Evaluation, tol: float
 ) -> tuple[tuple[Point, ...], int]:
     """Factor each group's Hessian; its Newton step and decrement. Takes no pass."""
@@ -97,7 +73,7 @@ def _measure(
     return tuple(points), 0
 
 
-NEWTON = Method("newton", _evaluate, _measure, exact=True, kind="factored")
+NEWTON = Method("newton", _evaluate, measure, exact=True, kind="factored")
 
 
 def _measure_group(
@@ -150,6 +126,8 @@ def _largest_leverage(
     """m, the smaller of two bounds: a row's leverage is at most 1; rows lie in the columns' box."""
     with np.errstate(divide="ignore"):
         m = float(1 / np.sqrt(evaluation.least_curvature[k]))
+    if objective.where.sampled:  # columns may reach farther than was seen
+        return m
     if not decomposed.full:  # the pseudo-inverse says nothing of the directions it left out
         return m
     where = objective.where

@@ -1,0 +1,98 @@
+"""A random part of the rows that stands for all of them: for starts, and for Hessians.
+
+One row is drawn out of each of k equally long stretches, which survives ordered data, and counts
+for as many rows as the stretches have. Rows that a draw would miss or find too seldom, those where
+a column that is nearly always 0 is not, and those of a rare class, are all kept, at their own
+weight: along such columns the part knows what the whole knows.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.blocks import Block
+from onelayer.loss import Loss, SigmoidLoss
+from onelayer.rows.memory import MemoryRows
+
+Array = NDArray[Any]
+
+SHARE = 10  # one row in so many, unless that takes too much memory
+BYTES = 20e6  # which is this,
+BYTES_SHARE = 0.035  # or this share of the table, whichever is more
+RARE = 0.005  # a column with fewer values than this share of the rows is kept whole,
+KEPT = 0.5  # as long as such rows are at most this share of the rows drawn
+RARE_CLASS = 0.01
+COUNTED = 8192  # rows that tell which columns are rare
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The rows of a sample: with their own weights, and with weights that stand for all rows."""
+
+    plain: MemoryRows
+    scaled: MemoryRows
+    scale: float  # how many rows one row that was drawn stands for
+
+
+def count_drawn(rows: MemoryRows) -> int:
+    """How many rows a sample of these rows draws."""
+    row_bytes = 8 * rows.block.features.row_values
+    room = max(BYTES, BYTES_SHARE * row_bytes * rows.n_rows)
+    return int(min(rows.n_rows // SHARE, room // row_bytes))
+
+
+def draw_sample(rows: MemoryRows, loss: Loss) -> Sample:
+    """Draw rows, keep the rare ones whole, and give each row the weight that it stands for."""
+    drawn = rows.draw(count_drawn(rows))
+    few = rows.block.take(drawn[:: -(-len(drawn) // COUNTED)])
+    kept = np.flatnonzero(_mark_rare(rows, few, len(drawn), loss))
+    others = drawn[~np.isin(drawn, kept, assume_unique=True)]
+    chosen = np.concatenate([kept, others])
+    scale = (rows.n_rows - len(kept)) / max(1, len(others))
+    block = rows.block.take(chosen)
+    factor = np.repeat([1.0, scale], [len(kept), len(others)])
+    scaled = replace(block, weights=block.weights * factor)
+    return Sample(MemoryRows(block, rows.n_jobs), MemoryRows(scaled, rows.n_jobs), scale)
+
+
+def thin(sample: Sample, k: int) -> MemoryRows:
+    """About k of the sample's rows, which stand for all of them."""
+    rows = sample.scaled
+    block = rows.sample(k)
+    return MemoryRows(replace(block, weights=block.weights * (rows.n_rows / k)), rows.n_jobs)
+
+
+def _mark_rare(rows: MemoryRows, few: Block, drawn: int, loss: Loss) -> NDArray[np.bool_]:
+    """True for rows that hold a value in a column that is nearly always 0, or are of a rare class.
+
+    The product of a row with positive random numbers on the rare columns alone is 0 only where all
+    of them are (but for a coincidence of measure 0): one product with the rows finds them.
+    """
+    share = few.features.count_filled() / few.n_rows
+    order = np.argsort(share, kind="stable")
+    room = KEPT * drawn / rows.n_rows
+    rare = order[(share[order] < RARE) & (np.cumsum(share[order]) < room)]
+    marks = np.zeros((1, rows.n_columns))
+    marks[0, rare] = np.random.default_rng(0).uniform(1, 2, len(rare))
+    labels = _rare_label(few, loss)
+
+    def mark(block: Block) -> NDArray[np.bool_]:
+        found = np.zeros(block.n_rows, dtype=bool) if labels is None else block.labels[0] == labels
+        if len(rare):
+            parts = [tile.features.linear(marks)[0] != 0 for tile in block.tiles()]
+            found |= np.concatenate(parts)
+        return found
+
+    return np.concatenate(list(rows.map(mark)))
+
+
+def _rare_label(few: Block, loss: Loss) -> int | None:
+    """The class of a single sigmoid that has few rows, or None."""
+    if not (isinstance(loss, SigmoidLoss) and loss.n_outputs == 1):
+        return None
+    share = float(few.labels.mean())
+    if min(share, 1 - share) >= RARE_CLASS:
+        return None
+    return int(share < 0.5)

@@ -1,0 +1,314 @@
+"""Newton's method with the Hessian of a sample: for tables with many more rows than parameters.
+
+A pass that sums a Hessian costs several that sum a gradient. So start and Hessian come from a
+sample (`sample.py`), and all rows are read for the objective and its gradient alone; each pass
+also corrects the sample's Hessian by what it has shown of the true one (L-BFGS; Nocedal and
+Wright, Numerical Optimization, 2006, algorithm 7.4).
+
+The proof needs no Hessian of all rows either. Left at their own weights, the rows of the sample
+are some of the rows, so their Hessian is at most the whole one, and g'H_S^-1 g is at least
+g'H^-1 g. Where the steps do not shrink as they should, Newton's method goes on from here.
+"""
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.certificate import (
+    SMALLEST_RHO,
+    Certificate,
+    bound_distance,
+    bound_gap,
+    combine,
+    no_certificate,
+)
+from onelayer.coordinates import Coordinates, measure_columns, shift_rows
+from onelayer.loss import Loss
+from onelayer.objective import Evaluation, Objective
+from onelayer.rows.memory import MemoryRows
+from onelayer.solvers import newton, second_order
+from onelayer.solvers.factor import Factor, factor
+from onelayer.solvers.line_search import search
+from onelayer.solvers.sample import Sample, count_drawn, draw_sample, thin
+from onelayer.solvers.second_order import RELATIVE_GAP, Point, Watch, to_solution
+from onelayer.solvers.solution import Progress, Solution
+
+Array = NDArray[Any]
+
+KIND = "sampled"
+LEAST_COLUMNS = 16  # with fewer, a Hessian costs hardly more than a gradient
+LEAST_VALUES = 1 << 20  # smaller tables stay in cache
+FIRST_ROWS = 4000  # the sample of the sample, where the first steps are taken
+ROWS_PER_PARAMETER = 20  # a sample with fewer is a poor guide
+FIRST_STEPS = 12  # a small sample may have no finite optimum
+MOST_STEPS = 40
+SLOW = 0.5  # a step that shrinks the decrement by less,
+PATIENCE = 2  # so many times, is a reason to give way to the whole Hessian
+FAR = 1.0  # a step that is longer, in standard errors, asks for the curvature at its end
+EAGER = 1.5  # the proof is tried a little before it must hold: it costs less than a pass
+
+
+@dataclass(frozen=True)
+class State:
+    """Where the solver stands.
+
+    Attributes
+    ----------
+    theta: (n_outputs, p + 1); evaluation: value and gradient there, from all rows.
+    factors: per group, the Hessian that the sample estimates for all rows.
+    pairs: per step, how far the parameters moved and by how much the gradient changed.
+    decrements: (groups,), Newton decrements by the corrected Hessian, an estimate.
+    slow: how many steps shrank too little. points: the proof, once one was tried.
+    """
+
+    theta: Array
+    evaluation: Evaluation
+    factors: tuple[Factor, ...]
+    pairs: tuple[tuple[Array, Array], ...]
+    directions: Array
+    decrements: Array
+    passes: int
+    iteration: int
+    history: tuple[Progress, ...]
+    slow: int = 0
+    points: tuple[Point, ...] = ()
+    status: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The objective over all rows, the sample at its own weights, and the factored Hessian.
+
+    Attributes
+    ----------
+    sample: the objective over the sample's rows at their own weights; its Hessian is a lower bound.
+    scaled: the same with weights that stand for all rows.
+    scale: how many rows a row of the sample stands for.
+    """
+
+    objective: Objective
+    sample: Objective
+    scaled: Objective
+    scale: float
+
+
+def suits(rows: MemoryRows, loss: Loss) -> bool:
+    """Whether a sample of the rows is a good guide to all of them."""
+    if loss.groups < loss.n_outputs or rows.n_columns < LEAST_COLUMNS:
+        return False
+    values = rows.n_rows * rows.block.features.row_values
+    return values >= LEAST_VALUES and count_drawn(rows) >= ROWS_PER_PARAMETER * (rows.n_columns + 1)
+
+
+def solve(
+    rows: MemoryRows,
+    loss: Loss,
+    C: float,
+    fit_intercept: bool,
+    tol: float,
+    watch: Watch | None = None,
+) -> Solution | None:
+    """Minimise to a proved end; None where values are not finite, and no answer has been found.
+
+    The solution's status is "optimal", or "stalled" where the whole Hessian is needed to go on.
+    """
+    began = time.perf_counter()
+    with np.errstate(invalid="ignore"):  # infinite values are found below
+        sample = draw_sample(rows, loss)
+        where = _measure(rows, sample, fit_intercept)
+    rows, where = shift_rows(rows, where)
+    objective = Objective(rows, loss, C, where)
+    start = objective.start()
+    problem, theta, factors = _start(objective, sample, start)
+    state = init(problem, theta, factors, tol)
+    watch = watch or (lambda progress: None)
+    if state is None:
+        return None
+    watch(state.history[-1])
+    while not state.status:
+        state = step(problem, state, tol)
+        watch(state.history[-1])
+    return _finish(problem, state, time.perf_counter() - began)
+
+
+def init(problem: Problem, theta: Array, factors: tuple[Factor, ...], tol: float) -> State | None:
+    """Evaluate the start on all rows; None where values are not finite."""
+    with np.errstate(invalid="ignore"):
+        evaluation = problem.objective.evaluate(theta)
+    if not np.isfinite(evaluation.value).all() or not np.isfinite(evaluation.gradient).all():
+        return None
+    nothing = np.zeros_like(evaluation.gradient)
+    state = State(theta, evaluation, factors, (), nothing, nothing[:, 0], 1, 0, ())
+    return _judge(problem, state, tol, 0.0)
+
+
+def step(problem: Problem, state: State, tol: float) -> State:
+    """One step along the corrected Newton direction: a pass, more where it is too long."""
+    objective, before = problem.objective, state.evaluation
+    moving = np.ones(objective.groups, dtype=bool)
+    after, length, trials = search(
+        lambda move: objective.evaluate(state.theta + objective.by_output(move)),
+        before,
+        state.directions,
+        moving,
+    )
+    if after is None:
+        return replace(state, passes=state.passes + trials, status="stalled")
+    moved = -length[:, None] * state.directions
+    shrunk = replace(
+        state,
+        theta=state.theta + objective.by_output(moved),
+        evaluation=after,
+        pairs=(*state.pairs, (moved, after.gradient - before.gradient)),
+        passes=state.passes + trials,
+        iteration=state.iteration + 1,
+    )
+    if state.decrements.max() > FAR:
+        shrunk = replace(shrunk, factors=_factor(problem.scaled, shrunk.theta))
+    return _judge(problem, shrunk, tol, float(length.min()))
+
+
+def _factor(scaled: Objective, theta: Array) -> tuple[Factor, ...]:
+    hessian = scaled.evaluate(theta, hessian=True).hessian
+    assert hessian is not None
+    return tuple(factor(H) for H in hessian)
+
+
+def _judge(problem: Problem, state: State, tol: float, length: float) -> State:
+    """The next direction; the proof where it is likely to hold; the history."""
+    directions = _direct(state.factors, state.pairs, state.evaluation.gradient)
+    squared = (directions * state.evaluation.gradient).sum(axis=1)
+    decrements = np.sqrt(np.maximum(squared, 0.0))
+    before = state.decrements.max() if state.iteration else math.inf
+    slow = state.slow + (decrements.max() > SLOW * before)
+    points = _prove(problem, state, decrements, tol)
+    rho = math.sqrt(sum(p.rho**2 for p in points)) if points else math.inf
+    value = state.evaluation.value
+    status = ""
+    if points and all(p.rho <= tol and _is_low(p.gap, v) for p, v in zip(points, value)):
+        status = "optimal"
+    elif slow > PATIENCE or state.iteration >= MOST_STEPS:
+        status = "stalled"
+    cost = float(state.evaluation.loss.sum()) / problem.objective.where.weight
+    progress = Progress(state.iteration, cost, float(value.sum()), rho, length)
+    return replace(
+        state,
+        directions=directions,
+        decrements=decrements,
+        slow=slow,
+        points=points,
+        history=(*state.history, progress),
+        status=status,
+    )
+
+
+def _is_low(gap: float, value: float) -> bool:
+    return gap <= RELATIVE_GAP * max(value - gap, 0.0)
+
+
+def _direct(
+    factors: tuple[Factor, ...], pairs: tuple[tuple[Array, Array], ...], gradient: Array
+) -> Array:
+    """The gradient times the inverse Hessian that sample and pairs tell of, per group."""
+    rest, shares = gradient.copy(), []
+    for moved, changed in reversed(pairs):
+        share = (moved * rest).sum(axis=1) / (moved * changed).sum(axis=1)
+        rest -= share[:, None] * changed
+        shares.append(share)
+    turned = np.stack([factor.solve(g) for factor, g in zip(factors, rest, strict=True)])
+    for (moved, changed), share in zip(pairs, reversed(shares), strict=True):
+        twice = (changed * turned).sum(axis=1) / (moved * changed).sum(axis=1)
+        turned += (share - twice)[:, None] * moved
+    return turned
+
+
+def _prove(problem: Problem, state: State, decrements: Array, tol: float) -> tuple[Point, ...]:
+    """Measure by the sample's own Hessian at this point, a lower bound, where it may suffice."""
+    objective, evaluation = problem.objective, state.evaluation
+    largest = math.sqrt(problem.scale) * decrements / EAGER
+    with np.errstate(divide="ignore"):
+        m = 1 / np.sqrt(evaluation.least_curvature)
+    likely = [
+        bound_distance(d, r) <= tol and _is_low(bound_gap(d, r), v)
+        for d, r, v in zip(largest, m, evaluation.value, strict=True)
+    ]
+    if not all(likely):
+        return ()
+    lower = problem.sample.evaluate(state.theta, hessian=True)
+    most = np.eye(objective.n_outputs) * objective.where.weight / 4  # of the biases, q <= 1/4
+    known = replace(evaluation, hessian=lower.hessian, bias_curvature=most)
+    return newton.measure(objective, state.theta, known, 0.0)[0]
+
+
+def _measure(rows: MemoryRows, sample: Sample, fit_intercept: bool) -> Coordinates:
+    """Coordinates from the sample, unless a column that is constant there is to be frozen.
+
+    A column of zeros needs no care: its slope is exactly 0. Another constant may be one for all
+    rows, and then its weight must not move.
+    """
+    where = measure_columns(sample.scaled, fit_intercept)
+    if (where.frozen[:-1] & (where.low != 0)).any():
+        return measure_columns(rows, fit_intercept)
+    frozen = np.append(np.zeros(rows.n_columns, dtype=bool), not fit_intercept)
+    weight = rows.reduce(lambda block: float(block.weights.sum()))
+    return replace(where, frozen=frozen, weight=weight, sampled=True)
+
+
+def _start(
+    problem: Objective, sample: Sample, theta: Array
+) -> tuple[Problem, Array, tuple[Factor, ...]]:
+    """Solve a part of the sample, then the sample; the Hessian at its end."""
+    loss, C, where = problem.loss, problem.C, problem.where
+    scaled, _ = shift_rows(sample.scaled, where)
+    plain, _ = shift_rows(sample.plain, where)
+    few = max(FIRST_ROWS, ROWS_PER_PARAMETER * problem.size)
+    if 2 * few < scaled.n_rows:
+        first, _ = shift_rows(thin(sample, few), where)
+        theta = _descend(Objective(first, loss, C, where), theta, few / problem.rows.n_rows)[0]
+    share = 1 / sample.scale
+    part = Objective(scaled, loss, C, where)
+    theta, hessian = _descend(part, theta, share)
+    factors = tuple(factor(H) for H in hessian)
+    return Problem(problem, Objective(plain, loss, C, where), part, sample.scale), theta, factors
+
+
+def _descend(objective: Objective, theta: Array, share: float) -> tuple[Array, Array]:
+    """Newton steps until the sample's own error hides the rest; the parameters, the Hessian.
+
+    A sample of a share of the rows is off by about one standard error of its own in each
+    parameter, which is 1 / share in lambda^2: nearer than a fiftieth of that is of no use.
+    """
+    enough = math.sqrt(0.04 * objective.size / share)
+    state = second_order.init(newton.NEWTON, objective, 0.0, theta)
+    while not all(state.status) and state.iteration < FIRST_STEPS:
+        if max(point.decrement for point in state.points) <= enough:
+            break
+        state = second_order.step(newton.NEWTON, objective, state, 0.0)
+    assert state.evaluation.hessian is not None
+    return state.theta, state.evaluation.hessian
+
+
+def _finish(problem: Problem, state: State, seconds: float) -> Solution:
+    proved = state.status == "optimal"
+    parts = [
+        Certificate(max(p.gap, 0.5 * SMALLEST_RHO**2), max(p.rho, SMALLEST_RHO), KIND, p.rounding)
+        for p in state.points
+    ]
+    words = "the optimum is reached, proved to the tolerance asked for"
+    return to_solution(
+        problem.objective,
+        state.theta,
+        float(state.evaluation.value.sum()),
+        certificate=combine(parts) if proved else no_certificate("the whole Hessian is needed"),
+        status=state.status,
+        message=words if proved else "the sample's Hessian led no further",
+        passes=state.passes,
+        seconds=seconds,
+        iterations=state.iteration,
+        solver="newton",
+        history=state.history,
+    )

@@ -37,6 +37,7 @@ def fit(
     num_iterations: int = 10,
     draw: Callable[[int, int], Array] | None = None,
     watch: Watch | None = None,
+    start: tuple[Array, Array] | None = None,
 ) -> Solution:
     """Minimise sum_i s_i loss_i + |W|^2 / (2 C) over the rows.
 
@@ -51,17 +52,22 @@ def fit(
     learning_rate, num_iterations: for gradient descent.
     draw: gives the random start (n_x, n_y) -> W of gradient descent; NumPy's global state if None.
     watch: told the `Progress` after each step.
+    start: W (n_outputs, n_x) and b (n_outputs, 1) to set out from, in the units of the table: the
+        answer of a fit nearby. By default each solver has a start of its own.
 
     Raises
     ------
-    InputError: an unknown solver, or a column beyond what float64 can square.
+    InputError: an unknown solver, a column beyond what float64 can square, or a start of another
+        shape.
     """
     if solver not in SOLVERS:
         raise InputError(f"solver={solver!r} is unknown: use one of {', '.join(SOLVERS)}")
+    if start is not None:
+        _check_start(rows, loss, *start)
     with single_threaded_blas():
         first = None
         if solver == "auto" and sampled_newton.suits(rows, loss):
-            first = sampled_newton.solve(rows, loss, C, fit_intercept, tol, watch)
+            first = sampled_newton.solve(rows, loss, C, fit_intercept, tol, watch, start)
             if first is not None and first.status == "optimal":
                 return first
         where = measure_columns(rows, fit_intercept)
@@ -69,20 +75,34 @@ def fit(
         objective = Objective(shifted, loss, C, where)
         if solver == "gradient_descent":
             return _descend(
-                rows, objective, learning_rate, num_iterations, draw or _draw_globally, watch
+                rows, objective, learning_rate, num_iterations, draw or _draw_globally, watch, start
             )
-        if solver == "auto":
-            if first is None:
-                return _solve(objective, tol, watch)
-            start = where.from_parameters(first.W, first.b)
-            return first.then(_solve(objective, tol, watch, start))
-        solve = newton.solve if solver == "newton" else newton_cg.solve
-        return solve(objective, tol, watch=watch)
+        if first is not None:
+            start = first.W, first.b
+        theta = None if start is None else _place(objective, *start)
+        found = _SOLVE[solver](objective, tol, theta, watch)
+        return found if first is None else first.then(found)
 
 
-def _solve(
-    objective: Objective, tol: float, watch: Watch | None, start: Array | None = None
-) -> Solution:
+def _check_start(rows: MemoryRows, loss: Loss, W: Array, b: Array) -> None:
+    expected = (loss.n_outputs, rows.n_columns), (loss.n_outputs, 1)
+    if (np.shape(W), np.shape(b)) != expected:
+        raise InputError(
+            f"start has shapes {np.shape(W)} and {np.shape(b)}, expected W and b of "
+            f"{expected[0]} and {expected[1]}"
+        )
+    if not (np.isfinite(W).all() and np.isfinite(b).all()):
+        raise InputError("start holds a number that is not finite: begin without it")
+
+
+def _place(objective: Objective, W: Array, b: Array) -> Array:
+    """The start in the objective's coordinates; parameters that move no logit are 0 there."""
+    theta = objective.where.from_parameters(np.asarray(W), np.asarray(b))
+    theta[:, objective.where.frozen] = 0
+    return theta
+
+
+def _solve(objective: Objective, tol: float, start: Array | None, watch: Watch | None) -> Solution:
     """Factor the Hessian where it is small; go on without it where the factor sees too little.
 
     Columns that are equal but for 1e-7 of their size are one column to a sum of their squares.
@@ -98,6 +118,9 @@ def _solve(
     return first if more.certificate.rho > first.certificate.rho else first.then(more)
 
 
+_SOLVE = {"auto": _solve, "newton": newton.solve, "newton_cg": newton_cg.solve}
+
+
 def _descend(
     rows: MemoryRows,
     measured: Objective,
@@ -105,11 +128,15 @@ def _descend(
     num_iterations: int,
     draw: Callable[[int, int], Array],
     watch: Watch | None,
+    given: tuple[Array, Array] | None,
 ) -> Solution:
     plain = plain_coordinates(rows, not measured.where.frozen[-1])
     objective = Objective(rows, measured.loss, measured.C, plain)
-    W = draw(rows.n_columns, measured.n_outputs)
-    start = np.column_stack([W, np.zeros(len(W))])
+    if given is None:
+        W = draw(rows.n_columns, measured.n_outputs)
+        given = W, np.zeros((len(W), 1))
+    start = np.column_stack(given)
+    start[:, plain.frozen] = 0
 
     def certify(theta: Array) -> Certificate:
         if measured.size > LARGEST_FACTORED:

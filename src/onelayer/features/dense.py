@@ -59,7 +59,7 @@ class DenseFeatures:
         return np.asarray(q @ np.square(self.values))
 
     def count_filled(self) -> Array:
-        return np.asarray(np.count_nonzero(self.values, axis=0))
+        return np.asarray(np.count_nonzero(self.values, axis=0), dtype=np.float64)
 
     def absolute(self) -> "DenseFeatures":
         return DenseFeatures(np.abs(self.values))

@@ -99,7 +99,8 @@ class MixedFeatures:
             np.bincount(self.codes[:, j], minlength=k) for j, k in enumerate(self.level_counts)
         ]
         words = [] if self.words is None else [SparseFeatures(self.words).count_filled()]
-        return np.concatenate([np.count_nonzero(self.numeric, axis=0), *levels, *words])
+        parts = [np.count_nonzero(self.numeric, axis=0), *levels, *words]
+        return np.concatenate(parts).astype(np.float64)
 
     def absolute(self) -> "MixedFeatures":
         words = None if self.words is None else abs(self.words)

@@ -76,7 +76,8 @@ class SparseFeatures:
         return np.asarray((self._squared().T @ q.T).T)
 
     def count_filled(self) -> Array:
-        return np.bincount(self.values.indices[self.values.data != 0], minlength=self.n_columns)
+        held = self.values.indices[self.values.data != 0]
+        return np.bincount(held, minlength=self.n_columns).astype(np.float64)
 
     def absolute(self) -> "SparseFeatures":
         return SparseFeatures(abs(self.values))

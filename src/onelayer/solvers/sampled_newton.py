@@ -111,6 +111,7 @@ def solve(
     fit_intercept: bool,
     tol: float,
     watch: Watch | None = None,
+    start: tuple[Array, Array] | None = None,
 ) -> Solution | None:
     """Minimise to a proved end; None where values are not finite, and no answer has been found.
 
@@ -122,8 +123,8 @@ def solve(
         where = _measure(rows, sample, fit_intercept)
     rows, where = shift_rows(rows, where)
     objective = Objective(rows, loss, C, where)
-    start = objective.start()
-    problem, theta, factors = _start(objective, sample, start)
+    problem = _make_problem(objective, sample)
+    theta, factors = _start(problem, sample, start)
     state = init(problem, theta, factors, tol)
     watch = watch or (lambda progress: None)
     if state is None:
@@ -258,22 +259,28 @@ def _measure(rows: MemoryRows, sample: Sample, fit_intercept: bool) -> Coordinat
     return replace(where, frozen=frozen, weight=weight, sampled=True)
 
 
+def _make_problem(objective: Objective, sample: Sample) -> Problem:
+    loss, C, where = objective.loss, objective.C, objective.where
+    parts = (shift_rows(rows, where)[0] for rows in (sample.plain, sample.scaled))
+    plain, scaled = (Objective(rows, loss, C, where) for rows in parts)
+    return Problem(objective, plain, scaled, sample.scale)
+
+
 def _start(
-    problem: Objective, sample: Sample, theta: Array
-) -> tuple[Problem, Array, tuple[Factor, ...]]:
-    """Solve a part of the sample, then the sample; the Hessian at its end."""
-    loss, C, where = problem.loss, problem.C, problem.where
-    scaled, _ = shift_rows(sample.scaled, where)
-    plain, _ = shift_rows(sample.plain, where)
-    few = max(FIRST_ROWS, ROWS_PER_PARAMETER * problem.size)
-    if 2 * few < scaled.n_rows:
-        first, _ = shift_rows(thin(sample, few), where)
-        theta = _descend(Objective(first, loss, C, where), theta, few / problem.rows.n_rows)[0]
-    share = 1 / sample.scale
-    part = Objective(scaled, loss, C, where)
-    theta, hessian = _descend(part, theta, share)
-    factors = tuple(factor(H) for H in hessian)
-    return Problem(problem, Objective(plain, loss, C, where), part, sample.scale), theta, factors
+    problem: Problem, sample: Sample, given: tuple[Array, Array] | None
+) -> tuple[Array, tuple[Factor, ...]]:
+    """Solve a part of the sample, then the sample; or set out from what is given."""
+    objective, scaled = problem.objective, problem.scaled
+    if given is not None:
+        theta = objective.where.from_parameters(*given)
+        return theta, _factor(scaled, theta)
+    theta, n = objective.start(), objective.rows.n_rows
+    few = max(FIRST_ROWS, ROWS_PER_PARAMETER * objective.size)
+    if 2 * few < scaled.rows.n_rows:
+        rows, where = shift_rows(thin(sample, few), objective.where)
+        theta, _ = _descend(Objective(rows, objective.loss, objective.C, where), theta, few / n)
+    theta, hessian = _descend(scaled, theta, 1 / sample.scale)
+    return theta, tuple(factor(H) for H in hessian)
 
 
 def _descend(objective: Objective, theta: Array, share: float) -> tuple[Array, Array]:

@@ -1,0 +1,82 @@
+"""`fit` from a start that is given: fewer passes, the same answer."""
+
+import numpy as np
+import pytest
+
+from onelayer.blocks import Block
+from onelayer.errors import InputError
+from onelayer.features.dense import DenseFeatures
+from onelayer.fitting import SOLVERS, fit
+from onelayer.loss import SigmoidLoss, SoftmaxLoss
+from onelayer.rows.memory import MemoryRows
+
+
+def rows_of(n, p, classes=2, seed=0):
+    generator = np.random.default_rng(seed)
+    X = generator.standard_normal((n, p)) * 10.0 ** generator.uniform(-2, 3, p) + 5
+    labels = generator.integers(classes, size=(1, n)).astype(float)
+    labels[0, X[:, 0] > 20] = 0
+    return MemoryRows(Block(DenseFeatures(X), labels, np.ones(n)))
+
+
+@pytest.mark.parametrize("solver", ["auto", "newton", "newton_cg"])
+@pytest.mark.parametrize(("loss", "classes"), [(SigmoidLoss(1), 2), (SoftmaxLoss(3), 3)])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_answer_as_a_start_ends_the_fit_at_once(solver, loss, classes, fit_intercept):
+    rows = rows_of(400, 4, classes)
+    options = {"solver": solver, "fit_intercept": fit_intercept, "tol": 1e-6}
+    cold = fit(rows, loss, **options)
+    warm = fit(rows, loss, start=(cold.W, cold.b), **options)
+    assert warm.passes < cold.passes
+    assert warm.status == "optimal"
+    assert warm.certificate.rho <= 1e-6
+    np.testing.assert_allclose(warm.W, cold.W, rtol=1e-5, atol=1e-9)
+
+
+def test_a_start_however_wild_leads_to_the_same_answer():
+    rows = rows_of(300, 3)
+    cold = fit(rows, SigmoidLoss(1), tol=1e-8)
+    far = np.full((1, 3), 1e4), np.array([[-1e6]])
+    np.testing.assert_allclose(fit(rows, SigmoidLoss(1), start=far, tol=1e-8).W, cold.W, rtol=1e-7)
+
+
+def test_gradient_descent_goes_on_where_it_was_left():
+    rows = rows_of(100, 2)
+    options = {"solver": "gradient_descent", "learning_rate": "safe"}
+    whole = fit(
+        rows, SigmoidLoss(1), num_iterations=7, draw=lambda x, y: np.zeros((y, x)), **options
+    )
+    half = fit(
+        rows, SigmoidLoss(1), num_iterations=3, draw=lambda x, y: np.zeros((y, x)), **options
+    )
+    rest = fit(rows, SigmoidLoss(1), num_iterations=4, start=(half.W, half.b), **options)
+    np.testing.assert_array_equal(rest.W, whole.W)
+    np.testing.assert_array_equal(rest.b, whole.b)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_what_moves_no_logit_is_no_part_of_a_start(fit_intercept):
+    generator = np.random.default_rng(1)
+    X = np.column_stack([generator.standard_normal(50), np.full(50, 3.0)])
+    rows = MemoryRows(
+        Block(DenseFeatures(X), generator.integers(2, size=(1, 50)).astype(float), np.ones(50))
+    )
+    options = {"C": np.inf, "fit_intercept": fit_intercept, "tol": 1e-8}
+    cold = fit(rows, SigmoidLoss(1), **options)
+    warm = fit(rows, SigmoidLoss(1), start=(np.ones((1, 2)), np.ones((1, 1))), **options)
+    np.testing.assert_allclose(warm.W, cold.W, rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(warm.b, cold.b, rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("W", "b", "word"),
+    [
+        (np.zeros((1, 3)), np.zeros((1, 1)), "expected W and b of"),
+        (np.zeros((1, 2)), np.zeros(1), "expected W and b of"),
+        (np.array([[0.0, np.nan]]), np.zeros((1, 1)), "not finite"),
+    ],
+)
+def test_a_start_that_is_none_is_refused(solver, W, b, word):
+    with pytest.raises(InputError, match=word):
+        fit(rows_of(20, 2), SigmoidLoss(1), solver=solver, start=(W, b))

@@ -23,6 +23,7 @@ Array = NDArray[Any]
 # (1e2 squared times 2e-16 is harmless); such tables are shifted tile by tile as they are read.
 SHIFT_RATIO = 100.0
 FARTHEST_SPARSE = 1e7  # 1e7 squared times 2e-16 is a Hessian good to 2 %: enough for a proof
+SMALL = 1e-9  # times the largest float64 and the number of columns, it is still finite
 LARGEST = 1e150  # squares and their sums must stay within float64
 SAMPLE = 128
 
@@ -121,6 +122,8 @@ def measure_columns(rows: MemoryRows, fit_intercept: bool) -> Coordinates:
             np.maximum(total.second / total.weight - 2 * about * mean + np.square(about), 0)
         )
         centre = origin + mean if fit_intercept else np.zeros_like(mean)
+    if not np.isfinite(spread).all():
+        _require_finite(rows)
     _require_scale(spread, total)
     # A constant column is recognised by its values: its computed spread is rounding, not 0.
     constant = total.low == total.high
@@ -182,6 +185,38 @@ def _require_near(ratio: Array, where: Coordinates) -> None:
             f"column {column} of the sparse table lies at {where.centre[column]:.3g}, too far from "
             f"0 for its spread: take that number off it, or give a dense table"
         )
+
+
+def _require_finite(rows: MemoryRows) -> None:
+    """Name the first value that is no finite number; there may be none, and the squares overflow.
+
+    A value is found by products with rows alone, which every layout has: first its row, whose sum
+    of sizes is not finite, then its column.
+    """
+    before = 0
+    for found in rows.map(_find_infinite):
+        row, n_rows = found
+        if row is not None:
+            values = rows.block.take(np.array([before + row])).features.back(np.ones((1, 1)))[0]
+            column = int(np.argmax(~np.isfinite(values)))
+            value = "NaN" if np.isnan(values[column]) else f"{values[column]}"
+            raise InputError(
+                f"row {before + row}, column {column} of the table holds {value} (counted from 0), "
+                f"expected a finite number: fill it in or leave the row out"
+            )
+        before += n_rows
+
+
+def _find_infinite(block: Block) -> tuple[int | None, int]:
+    """The first row of the block with a value that is not finite, or None, and its rows."""
+    ones, before = np.ones((1, block.features.n_columns)), 0
+    for tile in block.tiles():
+        with np.errstate(invalid="ignore", over="ignore"):
+            sums = tile.features.absolute().linear(ones * SMALL)[0]
+        if not np.isfinite(sums).all():
+            return before + int(np.argmax(~np.isfinite(sums))), block.n_rows
+        before += tile.n_rows
+    return None, block.n_rows
 
 
 def _require_scale(spread: Array, total: _Moments) -> None:

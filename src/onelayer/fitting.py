@@ -12,7 +12,7 @@ from onelayer.network import Array, initialize_parameters
 from onelayer.objective import Objective
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.memory import MemoryRows
-from onelayer.solvers import gradient_descent, newton, newton_cg, sampled_newton
+from onelayer.solvers import direct, gradient_descent, newton, newton_cg, sampled_newton
 from onelayer.solvers.solution import Progress, Solution
 
 SOLVERS = ("auto", "newton", "newton_cg", "gradient_descent")
@@ -65,6 +65,10 @@ def fit(
     if start is not None:
         _check_start(rows, loss, *start)
     with single_threaded_blas():
+        if solver == "auto" and direct.suits(rows, loss):
+            found = direct.solve(rows, C, fit_intercept, tol, watch, start)
+            if found is not None:
+                return found
         first = None
         if solver == "auto" and sampled_newton.suits(rows, loss):
             first = sampled_newton.solve(rows, loss, C, fit_intercept, tol, watch, start)

@@ -165,17 +165,17 @@ class Objective:
         return sum(parts[1:], parts[0])
 
     def _sum_tile(self, tile: Block, W: Array, bias: Array, hessian: bool, diagonal: bool) -> Sums:
-        s = tile.weights
-        terms = self.loss.terms(_logits(tile, W, bias), tile.labels)
-        residual = terms.residual * s
-        held = terms.margin if s.all() else terms.margin[:, s > 0]
+        s, terms = tile.weights, self.loss.terms(_logits(tile, W, bias), tile.labels)
+        residual = terms.residual
+        residual *= s
+        margin = terms.margin if s.all() else np.where(s > 0, terms.margin, np.inf)
         return Sums(
             loss=terms.loss @ s,
             weights=tile.features.back(residual),
             biases=residual.sum(axis=1),
-            miss=self._by_group(np.square(residual)).sum(axis=1),
+            miss=self._by_group(np.vecdot(residual, residual)).sum(axis=1),
             least_curvature=self.loss.least_curvature(terms, s),
-            least_margin=held.min(axis=1, initial=np.inf),
+            least_margin=margin.min(axis=1),
             second=self._second(tile, terms.curvature, terms.probability) if hessian else None,
             diagonal=_bordered_squares(tile, terms.curvature * s) if diagonal else None,
             bias_curvature=_bias_curvature(terms, s) if hessian or diagonal else None,

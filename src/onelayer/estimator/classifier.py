@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from onelayer.blocks import Block
 from onelayer.errors import InputError
-from onelayer.estimator.inputs import check_weights, to_features
+from onelayer.estimator.inputs import check_weights, number_classes, read_table, to_features
 from onelayer.estimator.options import check_options
 from onelayer.fitting import fit
 from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
@@ -113,16 +113,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         ConvergenceWarning: no finite optimum (separation without a penalty), divergence.
         """
         check_options(self)
-        rows_and_labels: Any = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            multi_output=True,
-            accept_large_sparse=True,
-        )
-        table, target = rows_and_labels
+        table, target = read_table(self, X, y)
         weights = check_weights(sample_weight, table)
         held = weights > 0
         if not held.all():
@@ -197,11 +188,12 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
 
     def _read_labels(self, y: Array) -> tuple[Loss, Array]:
         """Set `classes_`; the loss, and labels (n_outputs, n) of 0/1 or (1, n) class numbers."""
-        check_classification_targets(y)
         if y.ndim == 2 and y.shape[1] > 1:
+            check_classification_targets(y)
             return self._read_indicators(y)
-        y = column_or_1d(y, warn=True)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        if y.ndim > 1:
+            y = column_or_1d(y, warn=True)
+        self.classes_, codes = number_classes(y)
         self.multilabel_ = False
         if len(self.classes_) < 2:
             raise InputError(

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, assert_all_finite, validate_data
 
 from onelayer.errors import InputError
 from onelayer.features import Features
@@ -14,12 +15,79 @@ from onelayer.features.sparse import SparseFeatures
 
 Array = NDArray[Any]
 
+MOST_COUNTED = 1000  # classes
+LARGEST_CLASS = 2**53
 FULL_ENOUGH = 2 / 3  # a sparse matrix fuller than this takes more memory than a dense one
+
+
+def read_table(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
+    """X and y checked; sets `n_features_in_` and `feature_names_in_`.
+
+    An array of floats with its labels in another array has little that could be wrong, and on a
+    short table scikit-learn's checks would take longer than the training. Whether all values are
+    finite is found by the training itself.
+    """
+    if not _is_plain(X, y):
+        return validate_data(  # type: ignore[no-any-return]
+            estimator,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            accept_large_sparse=True,
+        )
+    estimator.n_features_in_ = X.shape[1]
+    if hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+    return X, y
+
+
+def _is_plain(X: Any, y: Any) -> bool:
+    return (
+        type(X) is type(y) is np.ndarray
+        and X.dtype in (np.float64, np.float32)
+        and X.ndim == 2
+        and y.shape == X.shape[:1]
+        and y.dtype.kind in "biuf"
+        and X.size > 0
+        and len(X) > 1
+    )
+
+
+def number_classes(y: Array) -> tuple[Array, Array]:
+    """The classes in order, and for each label the number of its class, (n,) integers.
+
+    Small whole numbers are counted; sorting them would take longer than a pass over the table.
+    """
+    whole = _to_whole(y)
+    if whole is None:
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        return classes, codes
+    low = whole.min()
+    whole -= low
+    held = np.bincount(whole) > 0
+    classes = (np.flatnonzero(held) + low).astype(y.dtype)
+    return classes, whole if held.all() else (np.cumsum(held) - 1)[whole]
+
+
+def _to_whole(y: Array) -> NDArray[np.int64] | None:
+    """The labels as integers that lie close together, copied; None where they are anything else."""
+    if y.dtype.kind not in "biuf":
+        return None
+    if y.dtype.kind == "f" and not (np.abs(y) < LARGEST_CLASS).all():  # nan is not, either
+        return None
+    whole = y.astype(np.int64)
+    same = y.dtype.kind in "bi" or bool((whole == y).all())
+    return whole if same and int(whole.max()) - int(whole.min()) < MOST_COUNTED else None
 
 
 def check_weights(sample_weight: ArrayLike | None, X: Any) -> Array:
     if sample_weight is None:
-        return np.ones(X.shape[0])
+        return np.broadcast_to(1.0, X.shape[0])  # no memory
     try:
         weights = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64))
     except ValueError as error:  # wrong shape, nan, infinity, all 0

@@ -34,7 +34,7 @@ from onelayer.solvers import newton, second_order
 from onelayer.solvers.factor import Factor, factor
 from onelayer.solvers.line_search import search
 from onelayer.solvers.sample import Sample, count_drawn, draw_sample, thin
-from onelayer.solvers.second_order import RELATIVE_GAP, Point, Watch, to_solution
+from onelayer.solvers.second_order import MESSAGES, RELATIVE_GAP, Point, Watch, to_solution
 from onelayer.solvers.solution import Progress, Solution
 
 Array = NDArray[Any]
@@ -305,14 +305,13 @@ def _finish(problem: Problem, state: State, seconds: float) -> Solution:
         Certificate(max(p.gap, 0.5 * SMALLEST_RHO**2), max(p.rho, SMALLEST_RHO), KIND, p.rounding)
         for p in state.points
     ]
-    words = "the optimum is reached, proved to the tolerance asked for"
     return to_solution(
         problem.objective,
         state.theta,
         float(state.evaluation.value.sum()),
         certificate=combine(parts) if proved else no_certificate("the whole Hessian is needed"),
         status=state.status,
-        message=words if proved else "the sample's Hessian led no further",
+        message=MESSAGES["optimal"] if proved else "the sample's Hessian led no further",
         passes=state.passes,
         seconds=seconds,
         iterations=state.iteration,

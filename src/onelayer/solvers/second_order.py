@@ -193,7 +193,7 @@ def finish(
         float(value.sum()),
         certificate=combine(certificates),
         status=status,
-        message=_MESSAGES[status],
+        message=MESSAGES[status],
         passes=passes,
         seconds=seconds,
         iterations=state.iteration + int(method.exact and "optimal" in state.status),
@@ -297,7 +297,7 @@ def _certificate(
 
 
 _WORST_FIRST = ("separated", "endless", "stalled", "unproved", "rounding", "optimal")
-_MESSAGES = {
+MESSAGES = {
     "optimal": "the optimum is reached, proved to the tolerance asked for",
     "rounding": "as near the optimum as float64 allows; the certificate says how near",
     "unproved": "the steps have come to an end within the tolerance, though without a proof",

@@ -26,7 +26,7 @@ class MixedFeatures:
     """
 
     numeric: Array
-    codes: NDArray[np.int32]
+    codes: NDArray[np.int32] | NDArray[np.intp]
     level_counts: tuple[int, ...]
     words: Any = None
 
@@ -53,7 +53,10 @@ class MixedFeatures:
         )
 
     def tile(self, start: int, stop: int) -> "MixedFeatures":
-        return self.rows(start, stop)
+        rows = self.rows(start, stop)
+        # Each column's codes side by side, in the type that lookups and counts take as it is.
+        codes = np.asarray(rows.codes, dtype=np.intp, order="F")
+        return MixedFeatures(rows.numeric, codes, rows.level_counts, rows.words)
 
     def take(self, indices: Array) -> "MixedFeatures":
         words = None if self.words is None else self.words[indices]
@@ -62,7 +65,8 @@ class MixedFeatures:
     def linear(self, W: Array) -> Array:
         Z = W[:, : self.numeric.shape[1]] @ self.numeric.T
         for codes, columns in self._levels():
-            Z += W[:, columns][:, codes]
+            for z, w in zip(Z, W, strict=True):
+                z += w[columns].take(codes)
         if self.words is not None:
             Z += SparseFeatures(self.words).linear(W[:, self._words()])
         return np.asarray(Z)
@@ -83,12 +87,14 @@ class MixedFeatures:
         H = np.zeros((self.n_columns, self.n_columns))
         weighted = q[:, None] * self.numeric
         H[:p, :p] = DenseFeatures(self.numeric).curvature(q)
-        levels = slice(p, p + sum(self.level_counts))
-        H[levels, :p] = self._dummies(positions).T @ weighted
+        if self.level_counts and p:
+            levels = slice(p, p + sum(self.level_counts))
+            H[levels, :p] = self._dummies(positions).T @ weighted
+            H[:p, levels] = H[levels, :p].T
         self._add_pairs(H, q, positions)
         if self.words is not None:
             self._add_words(H, q, weighted, positions)
-        return np.asarray(np.tril(H) + np.tril(H, -1).T)
+        return H
 
     def squares(self, q: Array) -> Array:
         out = self._squared().back(np.atleast_2d(q))
@@ -154,7 +160,7 @@ class MixedFeatures:
         )
 
     def _add_pairs(self, H: Array, q: Array, positions: Array) -> None:
-        """Sums of q over the rows that hold both of two levels, the lower triangle.
+        """Sums of q over the rows that hold both of two levels.
 
         One `bincount` for a column against all columns before it: the pair's place in a table of
         levels by levels is counted, so a row costs c^2 / 2 additions however many levels there are.
@@ -169,6 +175,7 @@ class MixedFeatures:
                 pairs = (own * before + positions[:i]).ravel()
                 joint = np.bincount(pairs, np.tile(q, i), count * before)
                 H[rows, start : start + before] = joint.reshape(count, before)
+                H[start : start + before, rows] = H[rows, start : start + before].T
             before += count
 
     def _words(self) -> slice:
@@ -182,3 +189,4 @@ class MixedFeatures:
         if self.level_counts:
             together = words.scaled(q).T @ self._dummies(positions)
             H[columns, p : columns.start] = together.toarray()
+        H[: columns.start, columns] = H[columns, : columns.start].T

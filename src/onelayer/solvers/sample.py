@@ -18,7 +18,9 @@ from onelayer.rows.memory import MemoryRows
 
 Array = NDArray[Any]
 
-SHARE = 10  # one row in so many, unless that takes too much memory
+SHARE = 10  # one row in so many,
+ENOUGH_ROWS = 30  # and no fewer than this for a parameter,
+LARGEST_SHARE = 4  # though at most one in so many, and no more than memory has room for
 BYTES = 20e6  # which is this,
 BYTES_SHARE = 0.035  # or this share of the table, whichever is more
 RARE = 0.005  # a column with fewer values than this share of the rows is kept whole,
@@ -37,10 +39,11 @@ class Sample:
 
 
 def count_drawn(rows: MemoryRows) -> int:
-    """How many rows a sample of these rows draws."""
+    """How many rows a sample of these rows draws: enough for its parameters, if memory allows."""
     row_bytes = 8 * rows.block.features.row_values
     room = max(BYTES, BYTES_SHARE * row_bytes * rows.n_rows)
-    return int(min(rows.n_rows // SHARE, room // row_bytes))
+    wanted = max(rows.n_rows // SHARE, ENOUGH_ROWS * (rows.n_columns + 1))
+    return int(min(wanted, rows.n_rows // LARGEST_SHARE, room // row_bytes))
 
 
 def draw_sample(rows: MemoryRows, loss: Loss) -> Sample:

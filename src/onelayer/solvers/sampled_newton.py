@@ -41,7 +41,7 @@ Array = NDArray[Any]
 
 KIND = "sampled"
 LEAST_COLUMNS = 16  # with fewer, a Hessian costs hardly more than a gradient
-LEAST_VALUES = 1 << 20  # smaller tables stay in cache
+LEAST_VALUES = 1 << 18  # smaller tables stay in cache
 FIRST_ROWS = 4000  # the sample of the sample, where the first steps are taken
 ROWS_PER_PARAMETER = 20  # a sample with fewer is a poor guide
 FIRST_STEPS = 12  # a small sample may have no finite optimum

@@ -48,7 +48,7 @@ FIRST_STEPS = 12  # a small sample may have no finite optimum
 MOST_STEPS = 40
 SLOW = 0.5  # a step that shrinks the decrement by less,
 PATIENCE = 2  # so many times, is a reason to give way to the whole Hessian
-FAR = 1.0  # a step that is longer, in standard errors, asks for the curvature at its end
+FAR = 0.02  # a step that moves logits by so much (root mean square) changes their curvature
 EAGER = 1.5  # the proof is tried a little before it must hold: it costs less than a pass
 
 
@@ -168,7 +168,7 @@ def step(problem: Problem, state: State, tol: float) -> State:
         passes=state.passes + trials,
         iteration=state.iteration + 1,
     )
-    if state.decrements.max() > FAR:
+    if state.decrements.max() > FAR * math.sqrt(objective.where.weight / 4):
         shrunk = replace(shrunk, factors=_factor(problem.scaled, shrunk.theta))
     return _judge(problem, shrunk, tol, float(length.min()))
 

@@ -12,6 +12,7 @@ g'H^-1 g. Where the steps do not shrink as they should, Newton's method goes on 
 
 import math
 import time
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,7 +47,7 @@ FIRST_ROWS = 4000  # the sample of the sample, where the first steps are taken
 ROWS_PER_PARAMETER = 20  # a sample with fewer is a poor guide
 FIRST_STEPS = 12  # a small sample may have no finite optimum
 MOST_STEPS = 40
-SLOW = 0.5  # a step that shrinks the decrement by less,
+SLOW = 0.7  # a step that shrinks the decrement by less,
 PATIENCE = 2  # so many times, is a reason to give way to the whole Hessian
 FAR = 0.02  # a step that moves logits by so much (root mean square) changes their curvature
 EAGER = 1.5  # the proof is tried a little before it must hold: it costs less than a pass
@@ -86,7 +87,7 @@ class Problem:
     Attributes
     ----------
     sample: the objective over the sample's rows at their own weights; its Hessian is a lower bound.
-    scaled: the same with weights that stand for all rows.
+    scaled: the same with weights that stand for all rows, and held back (see `_hold_back`).
     scale: how many rows a row of the sample stands for.
     """
 
@@ -261,9 +262,22 @@ def _measure(rows: MemoryRows, sample: Sample, fit_intercept: bool) -> Coordinat
 
 def _make_problem(objective: Objective, sample: Sample) -> Problem:
     loss, C, where = objective.loss, objective.C, objective.where
-    parts = (shift_rows(rows, where)[0] for rows in (sample.plain, sample.scaled))
-    plain, scaled = (Objective(rows, loss, C, where) for rows in parts)
-    return Problem(objective, plain, scaled, sample.scale)
+    plain, _ = shift_rows(sample.plain, where)
+    scaled, _ = shift_rows(sample.scaled, where)
+    own, all_rows = Objective(plain, loss, C, where), Objective(scaled, loss, C, where)
+    return Problem(objective, own, _hold_back(all_rows, objective.rows.n_rows), sample.scale)
+
+
+def _hold_back(scaled: Objective, n_rows: int) -> Objective:
+    """The same with the curvature of one more row in each direction, its farthest in the sample.
+
+    A level of which the sample holds few rows, or only rows of one class, would start with a weight
+    that all rows refute; one of which it holds none would have no curvature but the penalty's.
+    """
+    where, held = scaled.where, copy(scaled)
+    row = where.weight / n_rows / 4  # the weight of one, and the largest curvature
+    held.penalty = scaled.penalty + np.append(row * np.square(np.maximum(where.reach, 1.0)), 0.0)
+    return held
 
 
 def _start(
@@ -278,7 +292,8 @@ def _start(
     few = max(FIRST_ROWS, ROWS_PER_PARAMETER * objective.size)
     if 2 * few < scaled.rows.n_rows:
         rows, where = shift_rows(thin(sample, few), objective.where)
-        theta, _ = _descend(Objective(rows, objective.loss, objective.C, where), theta, few / n)
+        part = _hold_back(Objective(rows, objective.loss, objective.C, where), n)
+        theta, _ = _descend(part, theta, few / n)
     theta, hessian = _descend(scaled, theta, 1 / sample.scale)
     return theta, tuple(factor(H) for H in hessian)
 

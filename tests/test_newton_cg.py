@@ -54,7 +54,8 @@ def test_it_agrees_with_the_factored_newton(layout, loss, fit_intercept):
     for C in (0.05, 30.0):
         options = {"C": C, "fit_intercept": fit_intercept, "tol": 1e-6}
         factored = fit(rows, LOSSES[loss], solver="newton", **options)
-        applied = fit(rows, LOSSES[loss], solver="newton_cg", **options)
+        # Its last step is not exact: coefficients that agree to 6 digits need a nearer end.
+        applied = fit(rows, LOSSES[loss], solver="newton_cg", **{**options, "tol": 1e-8})
         assert factored.status == "optimal"
         assert applied.converged
         assert applied.certificate.kind == "applied"
@@ -89,8 +90,7 @@ def test_many_more_columns_than_rows(loss):
     n, p, loss = 60, 3000, LOSSES[loss]
     X, labels = rng.normal(size=(n, p)), make_labels(loss, n)
     assert p * loss.n_outputs > LARGEST_FACTORED
-    got = fit(rows_of(X, labels), loss, C=1.0)
-    assert got.solver == "newton_cg"
+    got = fit(rows_of(X, labels), loss, C=1.0, solver="newton_cg", tol=1e-6)
     assert got.status == "optimal"
     assert got.certificate.rho <= 1e-4
     rotation = np.linalg.qr(X.T)[0]  # weights outside the rows' span are 0, and |W| is kept

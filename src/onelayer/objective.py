@@ -106,7 +106,7 @@ class Objective:
         """F and its derivatives at `theta` in one pass over the rows."""
         W, bias = self.where.to_tiles(theta)
         total = self.rows.reduce(lambda block: self._sum(block, W, bias, hessian, diagonal))
-        gradient = self._standardise(total.weights, total.biases) + self.penalty * theta
+        gradient = self.standardise(total.weights, total.biases) + self.penalty * theta
         ridge = 0.5 * self._by_group(self.penalty * np.square(theta)).sum(axis=1)
         return Evaluation(
             value=total.loss + ridge,
@@ -141,7 +141,7 @@ class Objective:
             return dW, db
 
         dW, db = self.rows.reduce(product, lambda a, b: (a[0] + b[0], a[1] + b[1]))
-        return np.asarray(self._standardise(dW, db) + self.penalty * V)
+        return np.asarray(self.standardise(dW, db) + self.penalty * V)
 
     def start(self) -> Array:
         """Weights of 0 and the bias that gives each output its base rate, (n_outputs, p + 1)."""
@@ -178,7 +178,7 @@ class Objective:
             least_margin=margin.min(axis=1),
             second=self._second(tile, terms.curvature, terms.probability) if hessian else None,
             diagonal=_bordered_squares(tile, terms.curvature * s) if diagonal else None,
-            bias_curvature=_bias_curvature(terms, s) if hessian or diagonal else None,
+            bias_curvature=bias_curvature(terms, s) if hessian or diagonal else None,
         )
 
     def _second(self, tile: Block, curvature: Array, probability: Array | None) -> Array:
@@ -192,17 +192,22 @@ class Objective:
                 out.append(-_bordered_curvature(tile, q))
         return np.stack(out)
 
-    def _standardise(self, dW: Array, db: Array) -> Array:
-        """Slopes by the tiles' weights and biases to slopes by theta."""
-        centre, spread = self.where.residual_centre, self.where.spread
-        slopes = np.column_stack([(dW - np.outer(db, centre)) / spread, db])
-        slopes[:, self.where.frozen] = 0
+    def standardise(self, dW: Array, db: Array) -> Array:
+        """Slopes by the tiles' weights and biases to slopes by theta, in Fortran order."""
+        where = self.where
+        slopes = np.empty((self.width, len(db)))  # outputs last, as wide products leave them
+        np.multiply(where.residual_centre[:, None], db, out=slopes[:-1])
+        np.subtract(dW.T, slopes[:-1], out=slopes[:-1])
+        slopes[:-1] /= where.spread[:, None]
+        slopes[-1] = db
+        slopes[where.frozen] = 0
         if isinstance(self.loss, SoftmaxLoss):
             # The classes' slopes add up to 0. What rounding leaves of that would be blown up by
             # 1 / penalty, the only curvature along that direction; the class of the largest
             # slopes takes it.
-            slopes[np.abs(slopes).max(axis=1).argmax()] -= slopes.sum(axis=0)
-        return slopes
+            largest = np.maximum(slopes.max(axis=0), -slopes.min(axis=0)).argmax()
+            slopes[:, largest] -= slopes.sum(axis=1)
+        return slopes.T
 
     def _hessian(self, second: Array) -> Array:
         """Put the pairs' blocks into standardised coordinates and add the penalty."""
@@ -271,7 +276,7 @@ def _bordered_squares(tile: Block, q: Array) -> Array:
     return out
 
 
-def _bias_curvature(terms: Terms, s: Array) -> Array:
+def bias_curvature(terms: Terms, s: Array) -> Array:
     """sum s (diag p - p p') for a softmax, the diagonal of sum s q for sigmoids."""
     own = np.diag(terms.curvature @ s)
     if terms.probability is None:

@@ -17,6 +17,7 @@ Array = NDArray[Any]
 
 MOST_COUNTED = 1000  # classes
 LARGEST_CLASS = 2**53
+TURNED_VALUES = 1 << 22  # values at a time that are turned from rows to columns
 FULL_ENOUGH = 2 / 3  # a sparse matrix fuller than this takes more memory than a dense one
 
 
@@ -104,9 +105,36 @@ def to_features(X: Any, fullest: float = FULL_ENOUGH) -> Features:
     if not sparse.issparse(X):
         return DenseFeatures(X)
     # Squares of entries that are stored in parts would be wrong; the caller's matrix stays as is.
-    if not X.has_canonical_format:
+    if _has_parts(X):
         X = X.copy()
         X.sum_duplicates()
     if X.nnz > fullest * X.shape[0] * X.shape[1]:
         return DenseFeatures(X.toarray())
     return SparseFeatures(sparse.csr_array(X))
+
+
+def _has_parts(X: Any) -> bool:
+    """Whether some entry is stored in several parts, to be added up.
+
+    Rows need not be sorted for that: sorting a table takes longer than fitting it may. Turned to
+    columns, parts of one entry lie side by side.
+    """
+    if X.has_sorted_indices:
+        return not X.has_canonical_format
+    step = max(1, TURNED_VALUES * X.shape[0] // max(1, X.nnz))
+    for start in range(0, X.shape[0], step):
+        first, last = X.indptr[start], X.indptr[min(start + step, X.shape[0])]
+        pattern = sparse.csr_array(
+            (
+                np.zeros(last - first, dtype=np.int8),
+                X.indices[first:last],
+                X.indptr[start : start + step + 1] - first,
+            ),
+            shape=(min(step, X.shape[0] - start), X.shape[1]),
+        ).tocsc()
+        rows, again = pattern.indices, np.empty(pattern.nnz, dtype=bool)
+        again[:1], again[1:] = False, rows[1:] == rows[:-1]
+        again[pattern.indptr[:-1][pattern.indptr[:-1] < pattern.nnz]] = False  # first of a column
+        if again.any():
+            return True
+    return False

@@ -62,4 +62,5 @@ class Features(Protocol):
         """|x|^2 of each row, (n_rows,)."""
 
     def moments(self, s: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
-        """Sums of s (x - origin) and s (x - origin)^2, minimum and maximum of each column."""
+        """Sums of s (x - origin) and s (x - origin)^2, and the range of each column: its minimum
+        and maximum, or, on wide sparse tables, bounds of them that are exact for constants."""

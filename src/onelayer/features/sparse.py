@@ -11,6 +11,7 @@ from onelayer.features.dense import DenseFeatures
 
 Array = NDArray[Any]
 
+WIDE = 2000  # columns beyond which their exact ranges are not worth sorting the values for
 DENSE_ENOUGH = 0.1  # above this share of non-zeros the product of a dense tile beats the sparse one
 
 
@@ -46,12 +47,12 @@ class SparseFeatures:
             self.values.indices[first:last],
             self.values.indptr[start : stop + 1] - first,
         )
-        shape = (len(parts[2]) - 1, self.n_columns)
-        return SparseFeatures(sparse.csr_array(parts, shape=shape))
+        return SparseFeatures(_assemble(sparse.csr_array, parts, self.n_columns))
 
     def tile(self, start: int, stop: int) -> "SparseFeatures":
-        values = self.rows(start, stop).values
-        return SparseFeatures(values if values.dtype == np.float64 else values.astype(np.float64))
+        part = self.rows(start, stop)
+        data = part.values.data
+        return part if data.dtype == np.float64 else part._with_data(data.astype(np.float64))
 
     def take(self, indices: Array) -> "SparseFeatures":
         return SparseFeatures(self.values[indices])
@@ -59,57 +60,106 @@ class SparseFeatures:
     def linear(self, W: Array) -> Array:
         if len(W) == 1:  # the product with one vector has no copy of W to make
             return np.asarray(self.values @ W[0])[None]
+        # Weights in Fortran order are used as they are; of others a copy is made.
         return np.ascontiguousarray((self.values @ np.ascontiguousarray(W.T)).T)
 
     def back(self, R: Array) -> Array:
         if len(R) == 1:
-            return np.asarray(self.values.T @ R[0])[None]
-        return np.ascontiguousarray((self.values.T @ np.ascontiguousarray(R.T)).T)
+            return np.asarray(self._transposed() @ R[0])[None]
+        # In Fortran order, as the product leaves it: turning it costs as much as the product.
+        return np.asarray(self._transposed() @ np.ascontiguousarray(R.T)).T
 
     def curvature(self, q: Array) -> Array:
         if self.row_values > DENSE_ENOUGH * self.n_columns:
             return DenseFeatures(self.values.toarray()).curvature(q)
-        scaled = self.scaled(np.sqrt(q))
-        return np.asarray((scaled.T @ scaled).toarray())
+        return np.asarray((self._transposed() @ self.scaled(q)).toarray())
 
     def squares(self, q: Array) -> Array:
-        return np.asarray((self._squared().T @ q.T).T)
+        squared = self._with_data(np.square(self.values.data))
+        return squared.back(q) if q.ndim == 2 else squared.back(q[None])[0]
 
     def count_filled(self) -> Array:
         held = self.values.indices[self.values.data != 0]
         return np.bincount(held, minlength=self.n_columns).astype(np.float64)
 
     def absolute(self) -> "SparseFeatures":
-        return SparseFeatures(abs(self.values))
+        return self._with_data(np.abs(self.values.data))
 
     def square_lengths(self) -> Array:
-        return np.asarray(self._squared() @ np.ones(self.n_columns))
+        squared = self._with_data(np.square(self.values.data))
+        return squared.linear(np.ones((1, self.n_columns)))[0]
 
     def moments(self, s: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
-        sums = s @ self.values
-        squares = self.squares(s)
-        held = self.values if s.all() else self.values[np.flatnonzero(s)]
-        if held.shape[0] == 0:
-            nothing = np.full(self.n_columns, np.inf)
-            return sums - s.sum() * origin, squares, nothing, -nothing
-        low, high = held.min(axis=0), held.max(axis=0)
+        sums, squares = self.back(s[None])[0], self.squares(s)
+        held = self if s.all() else self.take(np.flatnonzero(s))
+        if self.n_columns > WIDE and held.n_rows:
+            even = squares if s.all() and (s == 1).all() else held.squares(np.ones(held.n_rows))
+            low, high = held._range_within(np.sqrt(even))
+        else:
+            low, high = held._range()
         return (
             sums - s.sum() * origin,
             squares - 2 * origin * sums + s.sum() * np.square(origin),
-            np.asarray(low.toarray()).ravel(),
-            np.asarray(high.toarray()).ravel(),
+            low,
+            high,
         )
 
-    def _squared(self) -> Any:
-        data = np.square(self.values.data)
-        return sparse.csr_array(
-            (data, self.values.indices, self.values.indptr), shape=self.values.shape
-        )
+    def _range(self) -> tuple[Array, Array]:
+        """The least and the largest value of each column, zeros that are not stored included."""
+        data, indices, p = self.values.data, self.values.indices, self.n_columns
+        if self.n_rows == 0:
+            return np.full(p, np.inf), np.full(p, -np.inf)
+        count = np.bincount(indices, minlength=p)
+        holds, full = count > 0, count == self.n_rows
+        least, most = (data.min(), data.max()) if len(data) else (0.0, 0.0)
+        low, high = np.zeros(p), np.zeros(p)
+        if least == most:  # words counted once, levels of a category: nothing to compare
+            low[holds] = high[holds] = least
+        else:
+            by_column = self.values.tocsc()
+            first = by_column.indptr[:-1][holds]
+            low[holds] = np.minimum.reduceat(by_column.data, first)
+            high[holds] = np.maximum.reduceat(by_column.data, first)
+        return np.where(full, low, np.minimum(low, 0)), np.where(full, high, np.maximum(high, 0))
+
+    def _range_within(self, lengths: Array) -> tuple[Array, Array]:
+        """Bounds of each column's values from the columns' lengths, where p^2 numbers are too many
+        for a box to be of use; exact for columns without a zero, which may be constant."""
+        data, indices = self.values.data, self.values.indices
+        least, most = (min(data.min(), 0), max(data.max(), 0)) if len(data) else (0.0, 0.0)
+        low, high = np.maximum(least, -lengths), np.minimum(most, lengths)
+        full = self.values[[0]].indices
+        for row in np.linspace(0, self.n_rows - 1, 8).astype(int):
+            full = np.intersect1d(full, self.values[[row]].indices)
+        for column in full:
+            held = data[indices == column]
+            if len(held) == self.n_rows:
+                low[column], high[column] = held.min(), held.max()
+        return low, high
+
+    def _transposed(self) -> Any:
+        """The same three arrays read as the columns of the transposed matrix."""
+        parts = (self.values.data, self.values.indices, self.values.indptr)
+        return _assemble(sparse.csc_array, parts, self.n_columns)
+
+    def _with_data(self, data: Array) -> "SparseFeatures":
+        parts = (data, self.values.indices, self.values.indptr)
+        return SparseFeatures(_assemble(sparse.csr_array, parts, self.n_columns))
 
     def scaled(self, factor: Array) -> Any:
         """The matrix with each row times a factor."""
-        counts = np.diff(self.values.indptr)
-        data = self.values.data * np.repeat(factor, counts)
-        return sparse.csr_array(
-            (data, self.values.indices, self.values.indptr), shape=self.values.shape
-        )
+        data = self.values.data * np.repeat(factor, np.diff(self.values.indptr))
+        return self._with_data(data).values
+
+
+def _assemble(kind: Any, parts: tuple[Array, Array, Array], n_columns: int) -> Any:
+    """A compressed matrix over three arrays: of rows, or (`csc_array`) of their transposes.
+
+    SciPy's constructors copy any part that is shorter than half of the array it is cut from, so
+    every pass over blocks of rows would copy the table.
+    """
+    data, indices, indptr = parts
+    shape = (len(indptr) - 1, n_columns)
+    matrix = kind(shape if kind is sparse.csr_array else shape[::-1], dtype=data.dtype)
+    matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
+    return matrix

@@ -6,19 +6,23 @@ the bits of a result do not depend on the number of threads.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from copy import copy
+from dataclasses import replace
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import TILE_VALUES, Block
 
+S = TypeVar("S")
 T = TypeVar("T")
 
+FEWEST = 4  # blocks of a table of many values, however wide it is
 BLOCKS = 32  # enough for even work on many cores, few enough to merge their Hessians cheaply
 
 
@@ -45,8 +49,11 @@ class MemoryRows:
         self.n_jobs = available_cores() if n_jobs in (None, -1) else max(1, int(n_jobs or 1))
         values = block.n_rows * block.features.row_values
         count = min(BLOCKS, max(1, values // TILE_VALUES))
+        # Where a block holds hardly more values than there are columns, adding up its sums would
+        # cost as much as making them; some blocks there must be, for the threads.
+        count = min(count, max(FEWEST, values // (4 * max(1, block.features.n_columns))))
         step = max(1, -(-block.n_rows // count))
-        self._borders = [
+        self.borders = [
             (start, min(start + step, block.n_rows)) for start in range(0, block.n_rows, step)
         ]
         self._pool: ThreadPoolExecutor | None = None
@@ -61,13 +68,11 @@ class MemoryRows:
 
     def map(self, task: Callable[[Block], T]) -> Iterator[T]:
         """One result a block, in order; at most two blocks a thread are under way at a time."""
-        if self.n_jobs == 1 or len(self._borders) == 1:
-            for start, stop in self._borders:
+        if self.n_jobs == 1 or len(self.borders) == 1:
+            for start, stop in self.borders:
                 yield task(self.block.rows(start, stop))
             return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.n_jobs, thread_name_prefix="onelayer")
-        pool, waiting = self._pool, iter(self._borders)
+        pool, waiting = self._threads(), iter(self.borders)
 
         def submit(border: tuple[int, int]) -> Future[T]:
             # np.errstate lives in the context, which threads do not inherit.
@@ -81,6 +86,29 @@ class MemoryRows:
         finally:
             for future in under_way:
                 future.cancel()
+
+    def run(self, task: Callable[[S], T], pieces: Iterable[S]) -> list[T]:
+        """`task(piece)` for each piece, on the same threads; the results in the pieces' order."""
+        waiting = list(pieces)
+        if self.n_jobs == 1 or len(waiting) == 1:
+            return [task(piece) for piece in waiting]
+        pool = self._threads()
+        return [
+            future.result()
+            for future in [pool.submit(copy_context().run, task, piece) for piece in waiting]
+        ]
+
+    def beside(self, numbers: NDArray[Any]) -> "MemoryRows":
+        """The same rows on the same threads, `numbers` (any, n_rows) in place of their labels."""
+        other = copy(self)
+        other._pool = self._threads() if self.n_jobs > 1 else None
+        other.block = replace(self.block, labels=numbers)
+        return other
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.n_jobs, thread_name_prefix="onelayer")
+        return self._pool
 
     def sample(self, k: int, seed: int = 0) -> Block:
         """At most k rows, one drawn at random out of each of k equally long stretches."""

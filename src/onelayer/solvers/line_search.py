@@ -36,25 +36,46 @@ def search(
     -------
     The evaluation found (None where no length helps), the lengths (groups,), and the trials made.
     """
+    found: list[Evaluation] = []
+
+    def measure(length: Array) -> tuple[Array, Array]:
+        found[:] = [evaluate(-length[:, None] * directions)]
+        return found[0].value, -(found[0].gradient * directions).sum(axis=1)
+
     slope = -(before.gradient * directions).sum(axis=1)
+    length, trials = search_lengths(measure, before.value, slope, moving)
+    if length is None:
+        return None, np.zeros(len(moving)), trials
+    return found[0], length, trials
+
+
+def search_lengths(
+    measure: Callable[[Array], tuple[Array, Array]],
+    value: Array,
+    slope: Array,
+    moving: NDArray[np.bool_],
+) -> tuple[Array | None, int]:
+    """The lengths (groups,) that are low enough, or None, and the trials made.
+
+    `measure(length)` gives values and slopes (groups,) at those lengths; `value` and `slope` are
+    those at length 0. The last lengths measured are the ones returned.
+    """
     length = np.where(moving, 1.0, 0.0)
     for trial in range(1, MOST_TRIALS + 1):
         with np.errstate(over="ignore", invalid="ignore"):  # far too long a step is no step
-            after = evaluate(-length[:, None] * directions)
-        new_slope = -(after.gradient * directions).sum(axis=1)
-        lower = after.value <= before.value + 1e-4 * length * slope
-        level = after.value <= before.value + 1e-13 * np.abs(before.value)
+            new_value, new_slope = measure(length)
+        lower = new_value <= value + 1e-4 * length * slope
+        level = new_value <= value + 1e-13 * np.abs(value)
         settled = ~moving | lower | (level & (np.abs(new_slope) <= 0.9 * np.abs(slope)))
         if settled.all():
-            return after, length, trial
-        length = np.where(
-            settled, length, length * _shorten(before, after, slope, new_slope, length)
-        )
-    return None, length, MOST_TRIALS
+            return length, trial
+        shorter = length * _shorten(value, new_value, slope, new_slope, length)
+        length = np.where(settled, length, shorter)
+    return None, MOST_TRIALS
 
 
 def _shorten(
-    before: Evaluation, after: Evaluation, slope: Array, new_slope: Array, length: Array
+    value: Array, new_value: Array, slope: Array, new_slope: Array, length: Array
 ) -> Array:
     """Where the tangents at both ends meet, as a share of the length, kept in [0.1, 0.5].
 
@@ -63,5 +84,5 @@ def _shorten(
     parabola through the same values would fall short of it by far.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        meet = (after.value - before.value - new_slope * length) / (slope - new_slope)
+        meet = (new_value - value - new_slope * length) / (slope - new_slope)
     return np.asarray(np.clip(np.nan_to_num(meet / length, nan=0.1), 0.1, 0.5))

@@ -6,24 +6,80 @@ penalty there is no bound for that rest, and the certificate says so.
 """
 
 import math
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import Block
 from onelayer.objective import Evaluation, Objective
 from onelayer.solvers import second_order
-from onelayer.solvers.factor import factor
-from onelayer.solvers.second_order import EPS, Method, Point, Watch, penalised_length, rounding
+from onelayer.solvers.applied import (
+    Surroundings,
+    dots,
+    find_farthest_row,
+    measure,
+    settle,
+    survey,
+    weigh_residual,
+)
+from onelayer.solvers.conjugate import Preconditioner, Step, solve_newton_equation
+from onelayer.solvers.kept import KeptRows, Terms
+from onelayer.solvers.line_search import search_lengths
+from onelayer.solvers.preconditioner import choose_preconditioner
+from onelayer.solvers.second_order import Method, Point, State, Watch
 from onelayer.solvers.solution import Solution
 
 Array = NDArray[Any]
 
-FORCING = 0.1  # how far each Newton equation is solved while the optimum is still distant
-SHARPER = 1e-2  # the last steps cost little: end this much nearer than asked for
-MOST_PRODUCTS = 2000  # and at most ten a parameter: more only chase rounding
+FORCING = 0.2  # how far each Newton equation is solved while the optimum is still distant
+SHARPER = 1e-2  # without a penalty nothing is proved: end this much nearer than asked for
+LOOSE = 10.0  # residuals are left this much larger than the bend: the next equation sees to both
+TIGHTEST = 1e-5  # of the slope: more of one Newton equation is never wasted less on the next
+
+
+@dataclass(frozen=True)
+class Place:
+    """A point of the parameters with all that was measured there.
+
+    `fresh` says that the logits were computed from theta, not carried along the steps, which adds
+    up their rounding: the last word is spoken of fresh ones.
+    """
+
+    theta: Array
+    logits: Array
+    fresh: bool
+    terms: Terms
+    evaluation: Evaluation
+    gradient: Array
+    around: Surroundings
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What the last step has taught about the next.
+
+    Attributes
+    ----------
+    precondition: the rough inverse of the Hessian in use.
+    bend: (groups,), by how much slopes bent off the straight course that the last Newton equation
+        foresaw, as a share of the slope before it, per such share that is left; inf unknown.
+    products: that the last Newton equation took.
+    """
+
+    precondition: Preconditioner
+    bend: Array
+    products: int = 0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What stays the same from step to step."""
+
+    kept: KeptRows
+    tol: float
+    far: float
 
 
 def solve(
@@ -33,195 +89,182 @@ def solve(
     watch: Watch | None = None,
 ) -> Solution:
     """Minimise the objective to its proved end; the arguments are those of `newton.solve`."""
-    if start is None:
-        start = objective.start()
-    return second_order.solve(_method(objective), objective, SHARPER * tol, start, watch)
-
-
-def _method(objective: Objective) -> Method:
-    longest = _longest_row(objective)
-
-    def measure(
-        objective: Objective, theta: Array, evaluation: Evaluation, tol: float
-    ) -> tuple[tuple[Point, ...], int]:
-        step = _solve_newton_equation(objective, theta, evaluation, tol)
-        points = tuple(
-            _measure_group(objective, theta, evaluation, step, k, longest)
-            for k in range(objective.groups)
+    began = time.perf_counter()
+    tol /= math.sqrt(objective.groups)  # distances of outputs add up in squares
+    if not np.isfinite(objective.C):
+        tol *= SHARPER
+    rules = Rules(KeptRows(objective), tol, find_farthest_row(objective))
+    theta = np.asfortranarray(objective.start() if start is None else start)
+    place = _look(rules, theta, rules.kept.linear(theta))
+    state = State(theta, place.evaluation, (), 1, 0, (), (), ("",) * objective.groups)
+    pace = Pace(
+        choose_preconditioner(rules.kept, place.terms, None, 0), np.full(objective.groups, np.inf)
+    )
+    length, watch = 0.0, watch or (lambda progress: None)
+    while True:
+        judged, step = _judge(rules, place, state, length, pace)
+        if judged.status != state.status and not place.fresh:
+            place = _look(rules, place.theta, rules.kept.linear(place.theta))
+            judged, step = _judge(rules, place, state, length, pace)
+        state = judged
+        watch(state.history[-1])
+        if all(state.status):
+            break
+        moving = np.array([not word for word in state.status])
+        found = _move(rules, place, step, moving)
+        if found is None:
+            state = replace(state, status=tuple(word or "stalled" for word in state.status))
+            break
+        pace = _learn(rules, pace, place, step, *found)
+        place, length = found
+        state = replace(
+            state,
+            theta=place.theta,
+            evaluation=place.evaluation,
+            passes=state.passes + 1,
+            iteration=state.iteration + 1,
         )
-        return points, step.products
+    seconds = time.perf_counter() - began
+    return second_order.finish(_METHOD, objective, state, tol, seconds)
 
-    return Method("newton_cg", _evaluate, measure, exact=False, kind="applied")
+
+def _look(rules: Rules, theta: Array, logits: Array, terms: Terms | None = None) -> Place:
+    """Measure the objective and its gradient at theta, whose logits (and terms) are known."""
+    objective, fresh = rules.kept.objective, terms is None
+    terms = rules.kept.terms(logits) if terms is None else terms
+    evaluation, gradient = rules.kept.evaluate(theta, terms)
+    around = survey(objective, theta, evaluation, rules.far)
+    return Place(theta, logits, fresh, terms, evaluation, gradient, around)
+
+
+def _judge(
+    rules: Rules, place: Place, state: State, length: float, pace: Pace
+) -> tuple[State, Step]:
+    """Prove the end from the gradient alone, or find the next step and prove what it shows."""
+    objective = rules.kept.objective
+    nothing = np.zeros_like(place.gradient)
+    step = Step(nothing, place.gradient, np.zeros_like(place.logits), 0)
+
+    def judge(step: Step) -> State:
+        points = measure(objective, place.around, place.gradient, step.direction, step.residual)
+        # What has come to its end stays where it is, with what was proved there.
+        kept = [
+            old if word else new
+            for old, new, word in zip(state.points or points, points, state.status, strict=True)
+        ]
+        passes = state.passes + step.products
+        judged = replace(state, points=tuple(kept), passes=passes)
+        return second_order.judge(objective, judged, rules.tol, length)
+
+    judged = judge(step)
+    if np.isfinite(objective.C) and all(word == "optimal" for word in judged.status):
+        return judged, step
+    step = _find_step(rules, place, pace, state.status)
+    judged = judge(step)
+    if judged.status == state.status:
+        return judged, step
+    # A word that ends the loop is said of what was measured anew, not carried along.
+    step = _settle(rules, place, step)
+    return judge(step), step
+
+
+def _find_step(rules: Rules, place: Place, pace: Pace, status: tuple[str, ...]) -> Step:
+    """Solve the Newton equation as far as it pays.
+
+    Slopes bend off the course that the equation foresees by a share that falls with the slopes
+    themselves: a smaller residual than that would be lost in the bend. Where the bend no longer
+    matters, the step may be the last one: until the residual's own part of lambda is below `tol`.
+    """
+    kept, objective = rules.kept, rules.kept.objective
+    slope = np.sqrt(dots(objective, place.gradient, pace.precondition(place.gradient)))
+    forcing = np.clip(LOOSE * pace.bend * slope, TIGHTEST, FORCING)
+    target = _target(rules, place)
+    last = pace.bend * np.square(slope) <= 0.3 * target
+    done = np.array([bool(word) for word in status])
+    forcing = np.where(done, 1.0, forcing)
+    enough = np.where(last & ~done, 0.5 * target, np.inf)
+    return solve_newton_equation(
+        kept,
+        place.terms,
+        place.gradient,
+        pace.precondition,
+        forcing,
+        enough,
+        lambda r: weigh_residual(objective, place.around, r),
+    )
+
+
+def _learn(rules: Rules, pace: Pace, place: Place, step: Step, after: Place, length: float) -> Pace:
+    """Measure the bend of the step just taken; renew the preconditioner where that pays."""
+    objective, precondition = rules.kept.objective, pace.precondition
+    bent = after.gradient - step.residual
+    if length < 1:
+        bend = np.full(objective.groups, np.inf)
+    else:
+        slope = dots(objective, place.gradient, precondition(place.gradient))
+        off = dots(objective, bent, precondition(bent))
+        bend = np.sqrt(off) / np.where(slope > 0, slope, np.inf)
+    fresh = choose_preconditioner(rules.kept, after.terms, precondition, step.products)
+    return Pace(fresh, bend, step.products)
+
+
+def _target(rules: Rules, place: Place) -> Array:
+    """The decrement that ends the loop, (groups,)."""
+    value = place.evaluation.value
+    return np.minimum(rules.tol, np.sqrt(second_order.RELATIVE_GAP * np.maximum(value, 0)))
+
+
+def _settle(rules: Rules, place: Place, step: Step) -> Step:
+    """The step with its biases settled and its residual computed anew; one product."""
+    d = settle(rules.kept.objective, place.around, place.theta, step.direction, step.residual)
+    product, moved = rules.kept.product(place.terms, d)
+    return Step(d, place.gradient - product, moved, step.products + 1)
+
+
+def _move(
+    rules: Rules, place: Place, step: Step, moving: NDArray[np.bool_]
+) -> tuple[Place, float] | None:
+    """Search along the step on the logits alone; the gradient is summed where it ends."""
+    kept, objective = rules.kept, rules.kept.objective
+    groups, d, theta = objective.groups, step.direction, place.theta
+    ridge = [objective.penalty * theta, objective.penalty * d]
+    level, fall, bend = (
+        dots(objective, *pair) for pair in ((theta, ridge[0]), (d, ridge[0]), (d, ridge[1]))
+    )
+    trial: list[Any] = []
+
+    def measure_length(length: Array) -> tuple[Array, Array]:
+        logits = place.logits - length[:, None] * step.moved
+        terms = kept.terms(logits)
+        trial[:] = [logits, terms]
+        value = terms.loss + 0.5 * (level - 2 * length * fall + np.square(length) * bend)
+        slope = -np.einsum("kn,kn->k", terms.residual, step.moved).reshape(groups, -1).sum(axis=1)
+        return value, slope - fall + length * bend
+
+    slope = -dots(objective, place.gradient, d)
+    length, _ = search_lengths(measure_length, place.evaluation.value, slope, moving)
+    if length is None:
+        return None
+    theta = theta - length[:, None] * d
+    shortest = float(length[moving].min(initial=1.0))
+    return _look(rules, theta, *trial), shortest
 
 
 def _evaluate(objective: Objective, theta: Array) -> Evaluation:
-    return objective.evaluate(theta, diagonal=True)
+    kept = KeptRows(objective)
+    return kept.evaluate(theta, kept.terms(kept.linear(theta)))[0]
 
 
-@dataclass(frozen=True)
-class _Step:
-    direction: Array  # (groups, D)
-    residual: Array  # (groups, D), g - H d
-    products: int
-
-
-def _solve_newton_equation(
+def _measure(
     objective: Objective, theta: Array, evaluation: Evaluation, tol: float
-) -> _Step:
-    """Preconditioned conjugate gradients on H d = g, all groups in the same products.
-
-    A group is done when its residual has shrunk by a factor that follows the decrement (which
-    makes the outer loop superlinear) and, near the end, when the residual's own part of lambda,
-    at most its norm by the inverse penalty, is small against `tol`.
-    """
-    assert evaluation.diagonal is not None
-    g, diagonal = evaluation.gradient, evaluation.diagonal
-    d, r = np.zeros_like(g), g.copy()
-    z = r / diagonal
-    p, energy = z.copy(), (r * z).sum(axis=1)
-    first = energy.copy()
-    forcing = np.minimum(FORCING, np.sqrt(first)) ** 2
-    products = 0
-    while products < min(MOST_PRODUCTS, 10 * objective.size):
-        near = (g * d).sum(axis=1) <= (2 * tol) ** 2
-        loose = near & (_rest_bound(objective, r) > (0.3 * tol) ** 2)
-        going = (energy > 0) & ((energy > forcing * first) | (loose & (energy > 1e-26 * first)))
-        if not going.any():
-            break
-        Hp = objective.multiply(theta, objective.by_output(p)).reshape(g.shape)
-        products += 1
-        curved = (p * Hp).sum(axis=1)
-        length = np.where(going & (curved > 0), energy / np.where(curved > 0, curved, 1), 0.0)
-        d += length[:, None] * p
-        r -= length[:, None] * Hp
-        z = r / diagonal
-        fresh = (r * z).sum(axis=1)
-        ratio = np.where(going, fresh / np.where(energy > 0, energy, 1), 0.0)
-        p, energy = z + ratio[:, None] * p, fresh
-    return _settle_biases(objective, theta, evaluation, d, r, products)
+) -> tuple[tuple[Point, ...], int]:
+    """What is proved at any theta: a Newton equation solved for the sake of the proof."""
+    rules = Rules(KeptRows(objective), tol, find_farthest_row(objective))
+    place = _look(rules, theta, rules.kept.linear(theta))
+    pace = Pace(choose_preconditioner(rules.kept, place.terms, None, 0), np.zeros(objective.groups))
+    step = _settle(rules, place, _find_step(rules, place, pace, ("",) * objective.groups))
+    points = measure(objective, place.around, place.gradient, step.direction, step.residual)
+    return points, step.products + 2
 
 
-def _settle_biases(
-    objective: Objective, theta: Array, evaluation: Evaluation, d: Array, r: Array, products: int
-) -> _Step:
-    """Move the biases so that next to nothing of the residual is left on them.
-
-    The residual is computed anew: the one carried along by conjugate gradients drifts. So does
-    what a softmax's classes share, whose digits would drown g'd: the Newton step takes shared
-    weights to 0, where the penalty wants them, and shared biases move no probability.
-    """
-    steps = objective.by_output(d).copy()
-    inverse = _invert_biases(objective, evaluation)
-    if inverse is not None:
-        steps[:, -1] += inverse @ objective.by_output(r)[:, -1]
-    if objective.groups != objective.n_outputs:
-        shared = np.append(theta[:, :-1].mean(axis=0), 0.0)
-        steps += shared - steps.mean(axis=0)
-    d = steps.reshape(d.shape)
-    product = objective.multiply(theta, steps).reshape(r.shape)
-    return _Step(d, evaluation.gradient - product, products + 1)
-
-
-def _invert_biases(objective: Objective, evaluation: Evaluation) -> Array | None:
-    """H_bb^-1, (n_outputs, n_outputs); None where no bias is fitted or one has no curvature left.
-
-    For a softmax curvature is added along what all classes share, which changes nothing else.
-    """
-    assert evaluation.bias_curvature is not None
-    curvature = evaluation.bias_curvature
-    if objective.where.frozen[-1]:
-        return None
-    if objective.groups == objective.n_outputs:
-        own = np.diag(curvature)
-        return np.diag(1 / own) if (own > 0).all() else None
-    decomposed = factor(curvature + np.diag(curvature).mean() / len(curvature))
-    return decomposed.inverse if decomposed.full else None
-
-
-def _rest_bound(objective: Objective, residual: Array) -> Array:
-    """r'H^-1 r at most, per group, for a residual without a part on the biases: H >= penalty."""
-    if not np.isfinite(objective.C):
-        return np.zeros(objective.groups)
-    r = objective.by_output(residual)[:, :-1]
-    parts = (np.square(r) / objective.penalty[:-1]).sum(axis=1)
-    return np.asarray(parts.reshape(objective.groups, -1).sum(axis=1))
-
-
-def _measure_group(
-    objective: Objective,
-    theta: Array,
-    evaluation: Evaluation,
-    step: _Step,
-    k: int,
-    longest: float,
-) -> Point:
-    g, d, r = evaluation.gradient[k], step.direction[k], step.residual[k]
-    inverse = _invert_biases(objective, evaluation)
-    far = _farthest_row(objective, longest)
-    rest = math.sqrt(float(_rest_bound(objective, step.residual)[k]))
-    rest += _weigh_bias_residual(objective, inverse, r, k, far)
-    lost = 4 * EPS * float(np.abs(g) @ np.abs(d))
-    squared = max(float(g @ d + r @ d), 0.0) + lost + rest**2
-    m = _largest_leverage(objective, evaluation, inverse, k, far)
-    assert evaluation.bias_curvature is not None
-    bias = float(np.trace(evaluation.bias_curvature))
-    centre = penalised_length(objective, objective.where.residual_centre / objective.where.spread)
-    hidden = rounding(objective, theta, evaluation, k, bias, m, centre)
-    return Point(math.sqrt(squared) + hidden, m, hidden, d)
-
-
-def _weigh_bias_residual(
-    objective: Objective, inverse: Array | None, r: Array, k: int, far: float
-) -> float:
-    """What rounding left on the biases, (0, r_b), in the norm of H^-1, at most."""
-    if inverse is None or not np.isfinite(objective.C):
-        return 0.0
-    left = r[objective.width - 1 :: objective.width]
-    own = inverse[k : k + 1, k : k + 1] if objective.groups > 1 else inverse
-    pull = max(float(left @ own @ left), 0.0)
-    return math.sqrt(pull * (1 + far**2 * objective.where.weight / 2)) if pull else 0.0
-
-
-def _farthest_row(objective: Objective, longest: float) -> float:
-    """No row is farther than this from the columns' centre, in units of the penalty."""
-    if not np.isfinite(objective.C):
-        return math.inf
-    where = objective.where
-    sides = (np.square(where.reach) / objective.penalty[:-1])[~where.frozen[:-1]]
-    return min(math.sqrt(sides.sum()), 2 * math.sqrt(objective.C) * longest)
-
-
-def _largest_leverage(
-    objective: Objective, evaluation: Evaluation, inverse: Array | None, k: int, far: float
-) -> float:
-    """m, the smaller of two bounds: a row's leverage is at most 1, or from H >= the penalty.
-
-    The second takes the biases out first. Moving one logit against another by 1 through the biases
-    costs beta = a' H_bb^-1 a, and what that drags along in the weights is at most
-    |x| sqrt(beta sum s / 2) long (Cauchy-Schwarz over the rows); for a single sigmoid it is the
-    weighted mean row, at most |x|. Without a penalty neither is of use, nor where a bias has lost
-    all curvature: inf.
-    """
-    has_bias = not objective.where.frozen[-1]
-    if not np.isfinite(objective.C) or (has_bias and inverse is None):
-        return math.inf
-    with np.errstate(divide="ignore"):
-        m = float(1 / np.sqrt(evaluation.least_curvature[k]))
-    if objective.groups == objective.n_outputs:
-        beta = 0.0 if inverse is None else float(inverse[k, k])
-        return min(m, math.sqrt(beta + (2 * far) ** 2))
-    beta = 0.0
-    if inverse is not None:
-        own = np.diag(inverse)
-        beta = float((own[:, None] + own - 2 * inverse).max())
-    dragged = math.sqrt(beta * objective.where.weight / 2)
-    return min(m, math.sqrt(beta + (far * (math.sqrt(2) + dragged)) ** 2))
-
-
-def _longest_row(objective: Objective) -> float:
-    """The largest length of a row in the units of the table, |x|, one pass."""
-
-    def longest(block: Block) -> float:
-        return max(float(tile.features.square_lengths().max(initial=0.0)) for tile in block.tiles())
-
-    return math.sqrt(objective.rows.reduce(longest, max))
+_METHOD = Method("newton_cg", _evaluate, _measure, exact=False, kind="applied")

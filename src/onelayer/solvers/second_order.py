@@ -128,7 +128,7 @@ def init(method: Method, objective: Objective, tol: float, start: Array) -> Stat
     evaluation = method.evaluate(objective, start)
     points, passes = method.measure(objective, start, evaluation, tol)
     state = State(start, evaluation, points, 1 + passes, 0, (), (), ("",) * objective.groups)
-    return _judge(objective, state, tol, 0.0)
+    return judge(objective, state, tol, 0.0)
 
 
 def step(method: Method, objective: Objective, state: State, tol: float) -> State:
@@ -162,7 +162,7 @@ def step(method: Method, objective: Objective, state: State, tol: float) -> Stat
         passes=state.passes + trials + passes,
         iteration=state.iteration + 1,
     )
-    return _judge(objective, after, tol, float(length[moving].min(initial=1.0)))
+    return judge(objective, after, tol, float(length[moving].min(initial=1.0)))
 
 
 def finish(
@@ -244,7 +244,7 @@ def rounding(
     return float(6 * np.sqrt(bias) * logit + EPS * (8 * sums + np.sqrt(ridge)))
 
 
-def _judge(objective: Objective, state: State, tol: float, length: float) -> State:
+def judge(objective: Objective, state: State, tol: float, length: float) -> State:
     """Give each group its status and write the history."""
     words = tuple(word or _status(objective, state, k, tol) for k, word in enumerate(state.status))
     progress = Progress(

@@ -1,0 +1,77 @@
+"""Preconditioned conjugate gradients on the Newton equation H d = g."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.solvers.applied import dots
+from onelayer.solvers.kept import KeptRows, Terms
+
+Array = NDArray[Any]
+Preconditioner = Callable[[Array], Array]
+
+MOST_PRODUCTS = 2000  # and at most ten a parameter: more only chase rounding
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that solves the Newton equation in part.
+
+    Attributes
+    ----------
+    direction, residual: (n_outputs, p + 1), d and g - H d.
+    moved: (n_outputs, n), the logits of d.
+    products: how many products with the Hessian it took.
+    """
+
+    direction: Array
+    residual: Array
+    moved: Array
+    products: int
+
+
+def solve_newton_equation(
+    kept: KeptRows,
+    terms: Terms,
+    gradient: Array,
+    precondition: Preconditioner,
+    forcing: Array,
+    enough: Array,
+    weigh: Callable[[Array], Array],
+) -> Step:
+    """Conjugate gradients for all groups in the same products.
+
+    A group is done when its residual, in the preconditioner's norm, is `forcing` (groups,) of what
+    it was; where the step may be the last one, when the residual's own part of lambda is proved to
+    be at most `enough` (groups,), else inf. `weigh` gives that part.
+    """
+    objective = kept.objective
+    d, r = np.zeros_like(gradient), gradient.copy(order="K")
+    moved = np.zeros((objective.n_outputs, kept.rows.n_rows))
+    z = precondition(r)
+    p, energy = z.copy(order="K"), dots(objective, r, z)
+    first, products, last = energy.copy(), 0, np.isfinite(enough)
+    while products < min(MOST_PRODUCTS, 10 * objective.size):
+        loose = energy > np.square(forcing) * first
+        if last.any():
+            loose = np.where(last, weigh(r) > enough, loose)
+        going = (energy > 0) & loose & (energy > 1e-26 * first)
+        if not going.any():
+            break
+        Hp, logits = kept.product(terms, p)
+        products += 1
+        curved = dots(objective, p, Hp)
+        length = np.where(going & (curved > 0), energy / np.where(curved > 0, curved, 1), 0.0)
+        length = length[:, None]  # one for all outputs, or one an output
+        d += length * p
+        moved += length * logits
+        r -= length * Hp
+        z = precondition(r)
+        fresh = dots(objective, r, z)
+        p *= np.where(going, fresh / np.where(energy > 0, energy, 1), 0.0)[:, None]
+        p += z
+        energy = fresh
+    return Step(d, r, moved, products)

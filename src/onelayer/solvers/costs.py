@@ -1,0 +1,48 @@
+"""What a solver costs on a table, in seconds of one core: flops and bytes at measured speeds.
+
+The speeds are those of a common server core; a choice between solvers needs their ratios alone,
+and those change little from one machine to the next.
+"""
+
+MATRIX_FLOPS = 4e10  # a second, products of matrices that stay in cache
+FACTOR_FLOPS = 2e10  # a second, Cholesky and inverses
+STREAMED_FLOPS = 4e9  # a second, products of a table read from memory with a few vectors
+SCATTERED_FLOPS = 8e8  # a second, products with compressed sparse rows
+LOGITS = 3e7  # a second, logits that go through an exponential and what follows from it
+CALL = 5e-5  # seconds, one call of a small product and the bookkeeping around it
+
+
+def cost_of_product(n: int, row_values: int, n_outputs: int, sparse: bool) -> float:
+    """The Hessian times a vector with logits kept: the rows times it, and back."""
+    flops = 4.0 * n * row_values * n_outputs
+    speed = SCATTERED_FLOPS if sparse else STREAMED_FLOPS
+    return CALL + flops / speed + 4.0 * n * n_outputs / (10 * LOGITS)
+
+
+def cost_of_gradient(n: int, row_values: int, n_outputs: int, sparse: bool) -> float:
+    """Objective and gradient: a product's passes, and an exponential for each logit."""
+    return cost_of_product(n, row_values, n_outputs, sparse) + n * n_outputs / LOGITS
+
+
+def cost_of_hessian(m: int, p: int, n_outputs: int, softmax: bool) -> float:
+    """Summing a Hessian over m rows of p values, and factoring it.
+
+    A softmax's outputs form one Hessian of n_outputs (p + 1) parameters; sigmoids have one each.
+    """
+    D = float(n_outputs * (p + 1)) if softmax else float(p + 1)
+    each = 1 if softmax else n_outputs
+    return each * (CALL + m * D**2 / MATRIX_FLOPS + D**3 / FACTOR_FLOPS)
+
+
+def cost_of_blocks(m: int, p: int, n_outputs: int) -> float:
+    """Summing each class's own block of the Hessian over m rows, and inverting it."""
+    return n_outputs * (CALL + m * float(p) ** 2 / MATRIX_FLOPS + float(p) ** 3 / FACTOR_FLOPS)
+
+
+def cost_of_gram(n: int, p: int) -> float:
+    """Summing the rows' n x n products over p columns, and ten Newton steps among the rows.
+
+    >>> cost_of_gram(100, 5000) < 40 * cost_of_product(100, 5000, 1, sparse=False)
+    True
+    """
+    return n**2 * float(p) / MATRIX_FLOPS + 10 * (n**3 / 3 + n**2) / FACTOR_FLOPS

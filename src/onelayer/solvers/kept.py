@@ -1,0 +1,184 @@
+"""Logits kept for every row: products that need no second look at the loss.
+
+A table that is wide, or has few values a row, is small beside its products with the weights: there
+the logits (n_outputs, n) of the current point and of the step are worth keeping. A trial of a step
+length then costs no pass, and a product with the Hessian is one product with the rows each way.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.blocks import Block
+from onelayer.loss import SoftmaxLoss
+from onelayer.objective import Evaluation, Objective, bias_curvature
+
+Array = NDArray[Any]
+
+CHUNK = 4  # outputs that one thread sums at a time where sums over blocks would be too wide
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the loss and its slopes are at given logits; sums over rows and values of each row.
+
+    Attributes
+    ----------
+    loss, miss, least_curvature, least_margin: (groups,), as in `Evaluation`.
+    residual: (n_outputs, n), weight times A - Y.
+    curved: (n_outputs, n): weight times A (1 - A) for sigmoids, A for a softmax.
+    bias_curvature: (n_outputs, n_outputs).
+    """
+
+    loss: Array
+    miss: Array
+    least_curvature: Array
+    least_margin: Array
+    residual: Array
+    curved: Array
+    bias_curvature: Array
+
+
+class KeptRows:
+    """The rows of an objective, with products that keep one number a row and output.
+
+    `V` is (n_outputs, p + 1) in the objective's coordinates, in Fortran order for speed.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective, self.rows = objective, objective.rows
+        self.softmax = isinstance(objective.loss, SoftmaxLoss)
+        block = self.rows.block
+        merged = len(self.rows.borders) * 4 * objective.width
+        self.by_output = (
+            objective.n_outputs >= 2 * CHUNK and merged > block.n_rows * block.features.row_values
+        )
+
+    def linear(self, V: Array) -> Array:
+        """The logits of V for every row, (n_outputs, n)."""
+        W, bias = self.objective.where.to_tiles(V)
+        out = np.empty((len(V), self.rows.n_rows))
+
+        def fill(border: tuple[int, int]) -> None:
+            start = border[0]
+            for tile in self.rows.block.rows(*border).tiles():
+                stop = start + tile.n_rows
+                np.add(tile.features.linear(W), bias[:, None], out=out[:, start:stop])
+                start = stop
+
+        self.rows.run(fill, self.rows.borders)
+        return out
+
+    def back(self, R: Array) -> Array:
+        """Sums over the rows of R (n_outputs, n) times each column, (n_outputs, p + 1)."""
+        dW = self._back_by_output(R) if self.by_output else self._back_by_row(R)
+        return self.objective.standardise(dW, R.sum(axis=1))
+
+    def _back_by_row(self, R: Array) -> Array:
+        beside = self.rows.beside(R)
+        return beside.reduce(lambda block: _sum_tiles(block.tiles()))
+
+    def _back_by_output(self, R: Array) -> Array:
+        """Each thread sums some outputs over all rows: no wide sums to add up afterwards."""
+        beside = self.rows.beside(R).block
+        out = np.zeros((self.objective.width - 1, len(R))).T
+
+        def fill(first: int) -> None:
+            own = slice(first, first + CHUNK)
+            for tile in beside.tiles():
+                out[own] += tile.features.back(tile.labels[own])
+
+        self.rows.run(fill, range(0, len(R), CHUNK))
+        return out
+
+    def product(self, terms: Terms, V: Array) -> tuple[Array, Array]:
+        """The Hessian times V, and V's logits."""
+        moved = self.linear(V)
+        turned = self._turn(terms, moved)
+        return self.back(turned) + self.objective.penalty * V, moved
+
+    def _turn(self, terms: Terms, moved: Array) -> Array:
+        """Second derivatives by the logits times `moved`, (n_outputs, n)."""
+        if not self.softmax:
+            return np.asarray(terms.curved * moved)
+        out = np.empty_like(moved)
+        weights = self.rows.block.weights
+
+        def fill(border: tuple[int, int]) -> None:
+            own = slice(*border)
+            P, each = terms.curved[:, own], moved[:, own]
+            # In place: these rows lie in cache.
+            part = np.subtract(each, np.einsum("kn,kn->n", P, each), out=out[:, own])
+            part *= P
+            part *= weights[own]
+
+        self.rows.run(fill, self.rows.borders)
+        return out
+
+    def terms(self, Z: Array) -> Terms:
+        """Loss and slopes at logits Z (n_outputs, n); takes no pass over the features."""
+        residual, curved = np.empty_like(Z), np.empty_like(Z)
+        block, loss = self.rows.block, self.objective.loss
+
+        def sum_up(border: tuple[int, int]) -> tuple[Array, ...]:
+            own = slice(*border)
+            s = block.weights[own]
+            each = loss.terms(Z[:, own], block.labels[:, own])
+            np.multiply(each.residual, s, out=residual[:, own])
+            if each.probability is None:
+                np.multiply(each.curvature, s, out=curved[:, own])
+            else:
+                curved[:, own] = each.probability
+            held = each.margin if s.all() else each.margin[:, s > 0]
+            miss = np.square(residual[:, own]).sum(axis=1)
+            return (
+                each.loss @ s,
+                miss.reshape(self.objective.groups, -1).sum(axis=1),
+                loss.least_curvature(each, s),
+                held.min(axis=1, initial=np.inf),
+                bias_curvature(each, s),
+            )
+
+        parts = self.rows.run(sum_up, self.rows.borders)
+        total, miss, least, margin, bias = (list(column) for column in zip(*parts, strict=True))
+        return Terms(
+            sum(total[1:], total[0]),
+            sum(miss[1:], miss[0]),
+            np.minimum.reduce(least),
+            np.minimum.reduce(margin),
+            residual,
+            curved,
+            sum(bias[1:], bias[0]),
+        )
+
+    def evaluate(self, theta: Array, terms: Terms) -> tuple[Evaluation, Array]:
+        """F and its derivatives where `terms` were taken, and the gradient as (n_outputs, p + 1).
+
+        Sums over the rows once. The evaluation holds the gradient per group, uncopied.
+        """
+        objective = self.objective
+        gradient = self.back(terms.residual) + objective.penalty * theta
+        ridge = 0.5 * (objective.penalty * np.square(theta)).sum(axis=1)
+        by_group = gradient[None] if objective.groups == 1 else gradient
+        evaluation = Evaluation(
+            value=terms.loss + ridge.reshape(objective.groups, -1).sum(axis=1),
+            loss=terms.loss,
+            gradient=by_group,
+            miss=terms.miss,
+            least_curvature=terms.least_curvature,
+            least_margin=terms.least_margin,
+            bias_curvature=terms.bias_curvature,
+        )
+        return evaluation, gradient
+
+
+def _sum_tiles(tiles: Iterator[Block]) -> Array:
+    """R X' over the tiles, whose labels are R."""
+    first = next(tiles)
+    total = first.features.back(first.labels)
+    for tile in tiles:
+        total += tile.features.back(tile.labels)
+    return total

@@ -1,0 +1,203 @@
+"""Rough inverses of the Hessian that make conjugate gradients quick."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from onelayer.blocks import Block
+from onelayer.features import Features
+from onelayer.objective import Objective
+from onelayer.solvers.costs import cost_of_blocks, cost_of_hessian, cost_of_product
+from onelayer.solvers.kept import KeptRows, Terms
+
+Array = NDArray[Any]
+Preconditioner = Callable[[Array], Array]
+
+MANY = 15  # products for one equation, beyond which the exact diagonal is worth a pass
+LARGEST = 1500  # parameters whose Hessian is factored as a whole
+WIDEST_BLOCK = 800  # columns: beyond, a class's own block costs more than it saves
+ROWS_PER_PARAMETER = 1.5  # rows that such matrices are summed over
+FEWEST_ROWS = 1000
+
+
+def choose_preconditioner(
+    kept: KeptRows, terms: Terms, current: Preconditioner | None, products: int
+) -> Preconditioner:
+    """The rough inverse to use next, after an equation that took `products` with the current one.
+
+    A better one is made once an equation has cost more than making it. A softmax has its Hessian
+    from some rows factored where it is small, or each class's own block; all else a diagonal.
+    """
+    objective, features = kept.objective, kept.rows.block.features
+    if current is None:
+        return invert_diagonal(kept, terms, exact=False)
+    n, p, k = kept.rows.n_rows, objective.width - 1, objective.n_outputs
+    is_sparse = 3 * features.row_values < p
+    spent = products * cost_of_product(n, features.row_values, k, is_sparse)
+    if kept.softmax and objective.size <= LARGEST:
+        m = min(n, max(FEWEST_ROWS, int(ROWS_PER_PARAMETER * objective.size)))
+        if spent > cost_of_hessian(m, p, k, softmax=True):
+            return invert_hessian(kept, terms, m)
+    elif kept.softmax and p <= WIDEST_BLOCK:
+        m = min(n, max(FEWEST_ROWS, int(4 * ROWS_PER_PARAMETER * p)))
+        if spent > cost_of_blocks(m, p, k):
+            return invert_blocks(kept, terms, m)
+    elif products > MANY:
+        return invert_diagonal(kept, terms, exact=True)
+    return current
+
+
+def invert_diagonal(kept: KeptRows, terms: Terms, exact: bool) -> Preconditioner:
+    """One over the diagonal of H; unless `exact`, with each row's curvature at its mean.
+
+    Columns have unit variance in these coordinates, so that mean costs no pass.
+    """
+    objective = kept.objective
+    total = np.diag(terms.bias_curvature)
+    if exact:
+        data = _sum_squares(kept, _curvature(kept, terms))
+    else:
+        data = np.repeat(total[None], objective.width, axis=0).T
+    data = np.where(objective.where.frozen, 0.0, data)
+    diagonal = data + objective.penalty
+    # A parameter that nothing curves has no slope either.
+    inverse = np.asfortranarray(1 / np.where(diagonal > 0, diagonal, 1.0))
+    return lambda r: r * inverse
+
+
+def _curvature(kept: KeptRows, terms: Terms) -> Array:
+    """(n_outputs, n), s A (1 - A)."""
+    if not kept.softmax:
+        return terms.curved
+    return np.asarray(terms.curved * (1 - terms.curved) * kept.rows.block.weights)
+
+
+def _sum_squares(kept: KeptRows, q: Array) -> Array:
+    """The data's part of the Hessian's diagonal, (n_outputs, p + 1)."""
+
+    def squares(block: Block) -> Array:
+        parts = [tile.features.squares(tile.labels) for tile in block.tiles()]
+        return sum(parts[1:], parts[0])
+
+    where = kept.objective.where
+    centre, total = where.residual_centre, q.sum(axis=1)
+    data = kept.rows.beside(q).reduce(squares)
+    if centre.any():
+        sums = kept.rows.beside(q).reduce(
+            lambda block: sum(tile.features.back(tile.labels) for tile in block.tiles())
+        )
+        data = data - 2 * centre * sums + np.outer(total, np.square(centre))
+    return np.column_stack([np.maximum(data, 0) / np.square(where.spread), total])
+
+
+def invert_blocks(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
+    """For each class, X diag(s p (1 - p)) X' over some of the rows, plus the penalty, inverted."""
+    objective = kept.objective
+    features, weights, P = _draw(kept, terms, m)
+    q = P * (1 - P) * weights
+
+    def invert_own(own: int) -> Array:
+        return _invert(_standardise(objective, _border(features, q[own])))
+
+    stacked = np.stack(kept.rows.run(invert_own, range(len(q))))
+    return lambda r: np.asfortranarray(np.matmul(stacked, r[:, :, None])[:, :, 0])
+
+
+def invert_hessian(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
+    """The softmax's whole Hessian over some of the rows, plus the penalty, factored.
+
+    diag(p) - p p' for each row: p X'X for each class, less the square of all p X side by side, one
+    product of matrices.
+    """
+    objective = kept.objective
+    features, weights, P = _draw(kept, terms, m)
+    k, width = P.shape[0], objective.width
+    root = np.sqrt(weights)
+    X = features.linear(np.eye(width - 1)) if features.n_columns else np.empty((0, m))
+    X = (X - objective.where.residual_centre[:, None]) / objective.where.spread[:, None]
+    X = np.vstack([X, np.ones(X.shape[1])]) * root
+    X[objective.where.frozen] = 0
+    H = np.zeros((k * width, k * width))
+    A = (P[:, None, :] * X).reshape(k * width, -1)
+    H -= A @ A.T
+    for own in range(k):
+        part = slice(own * width, (own + 1) * width)
+        H[part, part] += (X * P[own]) @ X.T
+    H[np.diag_indices(len(H))] += np.tile(objective.penalty, k)
+    inverse = _invert(H)
+    return lambda r: np.asfortranarray((inverse @ r.ravel()).reshape(r.shape))
+
+
+def _draw(kept: KeptRows, terms: Terms, m: int) -> tuple[Features, Array, Array]:
+    """About m rows with their weights and probabilities, drawn by how much they curve.
+
+    A row's chance is its curvature over a level, at most 1, and its weight is divided by it: rows
+    that curve much are all there, and the sums are right on average. Where classes are nearly
+    separable a few rows hold nearly all the curvature.
+    """
+    n, P, s = kept.rows.n_rows, terms.curved, kept.rows.block.weights
+    if m >= n:
+        return kept.rows.block.features.tile(0, n), s, P
+    curvature = np.einsum("kn,kn->n", P, 1 - P) * s
+    chance = np.minimum(1, _level(curvature, m) * curvature)
+    places = np.cumsum(chance)
+    # Systematic sampling: one row each time the running sum passes a whole number (and a half).
+    drawn = np.flatnonzero(np.floor(places + 0.5) > np.floor(places - chance + 0.5))
+    features = kept.rows.block.features.take(drawn)
+    return features.tile(0, len(drawn)), s[drawn] / chance[drawn], P[:, drawn]
+
+
+def _level(curvature: Array, m: int) -> float:
+    """The factor by which min(1, factor * curvature) adds up to about m."""
+    factor = m / max(float(curvature.sum()), 1e-300)
+    for _ in range(5):
+        sure = factor * curvature >= 1
+        rest = float(curvature[~sure].sum())
+        if rest <= 0:
+            break
+        factor = max(m - int(sure.sum()), 1) / rest
+    return factor
+
+
+def _border(features: Features, q: Array) -> Array:
+    """X diag(q) X' with the row of 1s below X, (p + 1, p + 1)."""
+    H = np.empty((features.n_columns + 1, features.n_columns + 1))
+    H[:-1, :-1] = features.curvature(q)
+    H[:-1, -1] = H[-1, :-1] = features.back(q[None])[0]
+    H[-1, -1] = q.sum()
+    return H
+
+
+def _standardise(objective: Objective, raw: Array) -> Array:
+    """A class's own block in the objective's coordinates, with the penalty."""
+    where = objective.where
+    H, centre, sums, total = raw, where.residual_centre, raw[:-1, -1].copy(), raw[-1, -1]
+    H[:-1, :-1] -= np.outer(centre, sums) + np.outer(sums, centre)
+    H[:-1, :-1] += total * np.outer(centre, centre)
+    H[:-1, -1] = H[-1, :-1] = sums - total * centre
+    scale = np.append(1 / where.spread, 1.0)
+    H *= scale
+    H *= scale[:, None]
+    H[where.frozen] = 0
+    H[:, where.frozen] = 0
+    H[np.diag_indices(len(H))] += objective.penalty
+    return H
+
+
+def _invert(H: Array) -> Array:
+    """H^-1; some curvature is added where a sample of rows shows none, which no proof rests on."""
+    level = np.diag(H).copy()
+    level[level <= 0] = max(float(level.max(initial=0.0)), 1e-300)
+    scale = 1 / np.sqrt(level)
+    unit = H * scale * scale[:, None]
+    for added in (1e-8, 1e-4, 1.0):
+        unit[np.diag_indices(len(H))] += added
+        triangle, failed = linalg.lapack.dpotrf(unit, lower=1)
+        if not failed:
+            inverse, _ = linalg.lapack.dpotri(triangle, lower=1)
+            inverse = np.tril(inverse) + np.tril(inverse, -1).T
+            return np.asarray(inverse * scale * scale[:, None])
+    return np.diag(np.square(scale))

@@ -87,7 +87,7 @@ class SparseFeatures:
 
     def square_lengths(self) -> Array:
         squared = self._with_data(np.square(self.values.data))
-        return squared.linear(np.ones((1, self.n_columns)))[0]
+        return np.asarray(squared.linear(np.ones((1, self.n_columns)))[0])
 
     def moments(self, s: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
         sums, squares = self.back(s[None])[0], self.squares(s)

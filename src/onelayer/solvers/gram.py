@@ -1,0 +1,185 @@
+"""Fewer rows than columns: solve among the rows' products with each other.
+
+With an L2 penalty the optimum is w = sum_i alpha_i (x_i - centre), so only K = C Xc Xc', n x n,
+matters. A triangular root K = L L' gives rows of n numbers, L's, for which the problem is the same
+one with a penalty of |u|^2 / 2: the other solvers find u, and w = C Xc' L'^-1 u. K may be rough,
+summed in float32 where it is large: what that leaves is taken out on the table itself, where the
+end is proved as `newton_cg` proves it.
+"""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from onelayer.blocks import Block
+from onelayer.coordinates import plain_coordinates
+from onelayer.features.dense import DenseFeatures
+from onelayer.objective import Objective
+from onelayer.rows.memory import MemoryRows
+from onelayer.solvers import newton, newton_cg
+from onelayer.solvers.conjugate import solve_newton_equation
+from onelayer.solvers.kept import KeptRows
+from onelayer.solvers.preconditioner import choose_preconditioner
+from onelayer.solvers.second_order import Watch
+from onelayer.solvers.solution import Solution
+
+Array = NDArray[Any]
+
+ROUGH = 5e8  # products of two numbers: K of more than these is summed in float32
+CHUNKS = 4  # sums of K made side by side, each as large as K
+TILE_COLUMNS = 512
+LARGEST_FACTORED = 250  # rows up to which Newton's own Hessian is the quicker way to u
+REFINEMENT = 1e-6  # of the slope is left by one equation solved with the rough K
+
+
+class RootFeatures(DenseFeatures):
+    """Rows of a triangular root, multiplied in its own precision: half the bytes in float32."""
+
+    def rows(self, start: int, stop: int) -> "RootFeatures":
+        return RootFeatures(self.values[start:stop])
+
+    def tile(self, start: int, stop: int) -> "RootFeatures":
+        return RootFeatures(self.values[start:stop])
+
+    def linear(self, W: Array) -> Array:
+        return np.asarray(W.astype(self.values.dtype) @ self.values.T, dtype=np.float64)
+
+    def back(self, R: Array) -> Array:
+        return np.asarray(R.astype(self.values.dtype) @ self.values, dtype=np.float64)
+
+
+def is_available(objective: Objective) -> bool:
+    """Whether the rows are dense, fewer than the columns, and under a penalty."""
+    dense = isinstance(objective.rows.block.features, DenseFeatures)
+    return dense and np.isfinite(objective.C) and objective.rows.n_rows < objective.width
+
+
+def solve(objective: Objective, tol: float = 1e-4, watch: Watch | None = None) -> Solution:
+    """Minimise the objective to its proved end; the arguments are those of `newton.solve`.
+
+    The rows must be such as `is_available` says.
+    """
+    began = time.perf_counter()
+    n = objective.rows.n_rows
+    rough = float(n) ** 2 * objective.width > ROUGH
+    root = _factor(sum_products(objective, np.dtype("f4" if rough else "f8")))
+    rotated = _rotate(objective, root)
+    small = newton if n <= LARGEST_FACTORED and not rotated_is_softmax(rotated) else newton_cg
+    found = small.solve(rotated, tol)
+    u = np.column_stack([found.W, found.b])
+    alpha = linalg.solve_triangular(root, u[:, :-1].T, lower=True, trans=1).T
+    theta, passes = _leave_rows(objective, alpha, u[:, -1]), 3
+    if rough:
+        alpha, bias = _refine(objective, rotated, root, alpha, theta)
+        theta, passes = _leave_rows(objective, alpha, bias), 5
+    proved = newton_cg.solve(objective, tol, theta, watch)
+    return replace(
+        proved,
+        passes=proved.passes + passes,
+        iterations=found.iterations + proved.iterations,
+        solver="gram",
+        seconds=time.perf_counter() - began,
+    )
+
+
+def rotated_is_softmax(objective: Objective) -> bool:
+    """Whether all outputs form one problem."""
+    return objective.groups != objective.n_outputs
+
+
+def sum_products(objective: Objective, dtype: np.dtype[Any]) -> Array:
+    """K = C Xc Xc', the lower triangle, (n, n); a tile of columns at a time, X is never copied."""
+    features, where = objective.rows.block.features, objective.where
+    assert isinstance(features, DenseFeatures)
+    syrk = linalg.blas.ssyrk if dtype == np.float32 else linalg.blas.dsyrk
+    n, p = features.values.shape
+    # The table's own values less their centre, times sqrt(C): of order 1 in any unit, for float32.
+    size = np.sqrt(objective.C)
+
+    def add(chunk: tuple[int, int]) -> Array:
+        K = np.zeros((n, n), dtype=dtype, order="F")
+        for start in range(*chunk, TILE_COLUMNS):
+            own = slice(start, min(start + TILE_COLUMNS, chunk[1]))
+            tile = np.subtract(features.values[:, own], where.centre[own], dtype=np.float64)
+            tile *= size
+            K = syrk(
+                1.0,
+                tile.astype(dtype, copy=False).T,
+                beta=1.0,
+                c=K,
+                trans=1,
+                lower=1,
+                overwrite_c=1,
+            )
+        return K
+
+    step = -(-p // CHUNKS)
+    parts = objective.rows.run(add, [(a, min(a + step, p)) for a in range(0, p, step)])
+    K = parts[0]
+    for part in parts[1:]:
+        K += part
+    return np.asarray(K)
+
+
+def _factor(K: Array) -> Array:
+    """The lower root of K; K is made larger until it has one, which is mended later."""
+    n, level = len(K), float(np.diag(K).mean()) or 1.0
+    potrf = linalg.lapack.spotrf if K.dtype == np.float32 else linalg.lapack.dpotrf
+    added = n * float(np.finfo(K.dtype).eps) * level
+    while True:
+        K[np.diag_indices(n)] += added
+        root, failed = potrf(K, lower=1)
+        if not failed:
+            return np.tril(root)
+        added *= 10
+
+
+def _rotate(objective: Objective, root: Array) -> Objective:
+    """The same problem for rows of n numbers, under a penalty of |u|^2 / 2."""
+    block = objective.rows.block
+    rows = MemoryRows(Block(RootFeatures(root), block.labels, block.weights), objective.rows.n_jobs)
+    where = plain_coordinates(rows, not objective.where.frozen[-1])
+    reach = np.abs(root).max(axis=0).astype(np.float64)
+    return Objective(rows, objective.loss, 1.0, replace(where, low=-reach, high=reach))
+
+
+def _leave_rows(objective: Objective, alpha: Array, bias: Array) -> Array:
+    """theta for w = C Xc' alpha, (n_outputs, p + 1); alpha (n_outputs, n)."""
+    kept = KeptRows(objective)
+    theta = kept.back(alpha) / np.where(objective.penalty > 0, objective.penalty, 1)
+    theta[:, -1] = bias
+    return theta
+
+
+def _refine(
+    objective: Objective, rotated: Objective, root: Array, alpha: Array, theta: Array
+) -> tuple[Array, Array]:
+    """One Newton step with the slopes of the real rows and the Hessian of the rough ones.
+
+    Where w = C Xc' alpha the slopes by w are Xc'(r + alpha), r the residuals: in the rotated
+    problem they are L'(r + alpha).
+    """
+    kept = KeptRows(rotated)
+    terms = kept.terms(KeptRows(objective).linear(theta))
+    gradient = kept.back(terms.residual + alpha)
+    gradient[:, -1] = terms.residual.sum(axis=1)
+    gradient[:, rotated.where.frozen] = 0
+    precondition = choose_preconditioner(kept, terms, None, 0)
+    groups = objective.groups
+    step = solve_newton_equation(
+        kept,
+        terms,
+        gradient,
+        precondition,
+        np.full(groups, REFINEMENT),
+        np.full(groups, np.inf),
+        lambda r: np.zeros(groups),
+    )
+    d = step.direction
+    return alpha - linalg.solve_triangular(root, d[:, :-1].T, lower=True, trans=1).T, theta[
+        :, -1
+    ] - d[:, -1]

@@ -12,10 +12,18 @@ from onelayer.network import Array, initialize_parameters
 from onelayer.objective import Objective
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.memory import MemoryRows
-from onelayer.solvers import direct, gradient_descent, newton, newton_cg, sampled_newton
+from onelayer.solvers import (
+    costs,
+    direct,
+    gradient_descent,
+    gram,
+    newton,
+    newton_cg,
+    sampled_newton,
+)
 from onelayer.solvers.solution import Progress, Solution
 
-SOLVERS = ("auto", "newton", "newton_cg", "gradient_descent")
+SOLVERS = ("auto", "newton", "newton_cg", "gram", "gradient_descent")
 
 # A Hessian of this many parameters takes 20 MB and a second to factor on two cores: beyond it,
 # products with vectors are cheaper.
@@ -23,6 +31,7 @@ LARGEST_FACTORED = 1500
 ENOUGH = 100  # an end by rounding within so many tol is left as it is
 
 Watch = Callable[[Progress], None]
+Solve = Callable[[Objective, float, Array | None, Watch | None], Solution]
 
 
 def fit(
@@ -112,8 +121,9 @@ def _solve(objective: Objective, tol: float, start: Array | None, watch: Watch |
     Columns that are equal but for 1e-7 of their size are one column to a sum of their squares.
     Products with the rows still tell them apart.
     """
-    if objective.size > LARGEST_FACTORED:
-        return newton_cg.solve(objective, tol, start, watch)
+    by_products = _choose_by_products(objective)
+    if by_products is not None:
+        return by_products(objective, tol, start, watch)
     first = newton.solve(objective, tol, start, watch)
     if first.certificate.rho <= ENOUGH * tol or not np.isfinite(objective.C):
         return first
@@ -122,7 +132,25 @@ def _solve(objective: Objective, tol: float, start: Array | None, watch: Watch |
     return first if more.certificate.rho > first.certificate.rho else first.then(more)
 
 
-_SOLVE = {"auto": _solve, "newton": newton.solve, "newton_cg": newton_cg.solve}
+def _choose_by_products(objective: Objective) -> Solve | None:
+    """The solver that applies the Hessian, where that is cheaper than factoring it; else None.
+
+    Without a penalty only a factored Hessian proves anything.
+    """
+    n, p, k = objective.rows.n_rows, objective.width - 1, objective.n_outputs
+    values = objective.rows.block.features.row_values
+    softmax = objective.groups < k
+    applied = costs.cost_of_newton_cg(n, p, values, k)
+    if objective.size <= LARGEST_FACTORED:
+        factored = costs.cost_of_newton(n, p, values, k, softmax)
+        if not (softmax and np.isfinite(objective.C) and applied < factored):
+            return None
+    if gram.is_available(objective) and costs.cost_of_gram(n, p, k) < applied:
+        return gram.solve
+    return newton_cg.solve
+
+
+_SOLVE = {"auto": _solve, "newton": newton.solve, "newton_cg": newton_cg.solve, "gram": gram.solve}
 
 
 def _descend(

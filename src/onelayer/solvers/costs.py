@@ -9,6 +9,9 @@ FACTOR_FLOPS = 2e10  # a second, Cholesky and inverses
 STREAMED_FLOPS = 4e9  # a second, products of a table read from memory with a few vectors
 SCATTERED_FLOPS = 8e8  # a second, products with compressed sparse rows
 LOGITS = 3e7  # a second, logits that go through an exponential and what follows from it
+STEPS = 10  # of Newton, from start to end
+PRODUCTS = 80  # with the Hessian, from start to end
+SPARSE_SHARE = 3  # rows that hold fewer than one in so many values are sparse
 CALL = 5e-5  # seconds, one call of a small product and the bookkeeping around it
 
 
@@ -39,10 +42,30 @@ def cost_of_blocks(m: int, p: int, n_outputs: int) -> float:
     return n_outputs * (CALL + m * float(p) ** 2 / MATRIX_FLOPS + float(p) ** 3 / FACTOR_FLOPS)
 
 
-def cost_of_gram(n: int, p: int) -> float:
-    """Summing the rows' n x n products over p columns, and ten Newton steps among the rows.
+def cost_of_newton(n: int, p: int, row_values: int, n_outputs: int, softmax: bool) -> float:
+    """Newton's method with the Hessian of all rows, factored.
 
-    >>> cost_of_gram(100, 5000) < 40 * cost_of_product(100, 5000, 1, sparse=False)
+    A softmax's Hessian is summed for each pair of classes, a product of matrices each.
+    """
+    pairs = (n_outputs + 1) / 2 if softmax else 1.0
+    summed = pairs * n * n_outputs * float(p) ** 2 * 2 / MATRIX_FLOPS
+    factored = cost_of_hessian(0, p, n_outputs, softmax) * 3
+    return STEPS * (summed + factored + cost_of_gradient(n, row_values, n_outputs, False))
+
+
+def cost_of_newton_cg(n: int, p: int, row_values: int, n_outputs: int) -> float:
+    """Newton's method by products, on a problem of middling condition."""
+    is_sparse = SPARSE_SHARE * row_values < p
+    product = cost_of_product(n, row_values, n_outputs, is_sparse)
+    return PRODUCTS * product + STEPS * cost_of_gradient(n, row_values, n_outputs, is_sparse)
+
+
+def cost_of_gram(n: int, p: int, n_outputs: int) -> float:
+    """Summing the rows' n x n products over p columns, their root, and products with that.
+
+    >>> cost_of_gram(100, 5000, 1) < cost_of_newton_cg(100, 5000, 5000, 1)
     True
     """
-    return n**2 * float(p) / MATRIX_FLOPS + 10 * (n**3 / 3 + n**2) / FACTOR_FLOPS
+    small = cost_of_newton_cg(n, n, n, n_outputs)
+    passes = 6 * cost_of_product(n, p, n_outputs, sparse=False)
+    return n**2 * float(p) / MATRIX_FLOPS + n**3 / 3 / FACTOR_FLOPS + small + passes

@@ -17,6 +17,7 @@ from scipy import linalg
 
 from onelayer.blocks import Block
 from onelayer.coordinates import plain_coordinates
+from onelayer.errors import InputError
 from onelayer.features.dense import DenseFeatures
 from onelayer.objective import Objective
 from onelayer.rows.memory import MemoryRows
@@ -58,17 +59,34 @@ def is_available(objective: Objective) -> bool:
     return dense and np.isfinite(objective.C) and objective.rows.n_rows < objective.width
 
 
-def solve(objective: Objective, tol: float = 1e-4, watch: Watch | None = None) -> Solution:
+def solve(
+    objective: Objective,
+    tol: float = 1e-4,
+    start: Array | None = None,
+    watch: Watch | None = None,
+) -> Solution:
     """Minimise the objective to its proved end; the arguments are those of `newton.solve`.
 
-    The rows must be such as `is_available` says.
+    From a start that is given, which is near the optimum, no K is summed: a few products with the
+    table are cheaper.
+
+    Raises
+    ------
+    InputError: the rows are not such as `is_available` says.
     """
+    if not is_available(objective):
+        raise InputError(
+            f"solver='gram' needs a dense table with fewer rows than columns and a finite C, got "
+            f"{objective.rows.n_rows} x {objective.width - 1} and C={objective.C}: use 'auto'"
+        )
+    if start is not None:
+        return newton_cg.solve(objective, tol, start, watch)
     began = time.perf_counter()
     n = objective.rows.n_rows
     rough = float(n) ** 2 * objective.width > ROUGH
     root = _factor(sum_products(objective, np.dtype("f4" if rough else "f8")))
     rotated = _rotate(objective, root)
-    small = newton if n <= LARGEST_FACTORED and not rotated_is_softmax(rotated) else newton_cg
+    small = newton if n <= LARGEST_FACTORED and not _is_softmax(rotated) else newton_cg
     found = small.solve(rotated, tol)
     u = np.column_stack([found.W, found.b])
     alpha = linalg.solve_triangular(root, u[:, :-1].T, lower=True, trans=1).T
@@ -86,7 +104,7 @@ def solve(objective: Objective, tol: float = 1e-4, watch: Watch | None = None) -
     )
 
 
-def rotated_is_softmax(objective: Objective) -> bool:
+def _is_softmax(objective: Objective) -> bool:
     """Whether all outputs form one problem."""
     return objective.groups != objective.n_outputs
 

@@ -10,7 +10,12 @@ from scipy import linalg
 from onelayer.blocks import Block
 from onelayer.features import Features
 from onelayer.objective import Objective
-from onelayer.solvers.costs import cost_of_blocks, cost_of_hessian, cost_of_product
+from onelayer.solvers.costs import (
+    SPARSE_SHARE,
+    cost_of_blocks,
+    cost_of_hessian,
+    cost_of_product,
+)
 from onelayer.solvers.kept import KeptRows, Terms
 
 Array = NDArray[Any]
@@ -35,13 +40,13 @@ def choose_preconditioner(
     if current is None:
         return invert_diagonal(kept, terms, exact=False)
     n, p, k = kept.rows.n_rows, objective.width - 1, objective.n_outputs
-    is_sparse = 3 * features.row_values < p
+    is_sparse = SPARSE_SHARE * features.row_values < p
     spent = products * cost_of_product(n, features.row_values, k, is_sparse)
     if kept.softmax and objective.size <= LARGEST:
         m = min(n, max(FEWEST_ROWS, int(ROWS_PER_PARAMETER * objective.size)))
         if spent > cost_of_hessian(m, p, k, softmax=True):
             return invert_hessian(kept, terms, m)
-    elif kept.softmax and p <= WIDEST_BLOCK:
+    elif p <= WIDEST_BLOCK:
         m = min(n, max(FEWEST_ROWS, int(4 * ROWS_PER_PARAMETER * p)))
         if spent > cost_of_blocks(m, p, k):
             return invert_blocks(kept, terms, m)
@@ -96,8 +101,9 @@ def _sum_squares(kept: KeptRows, q: Array) -> Array:
 def invert_blocks(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
     """For each class, X diag(s p (1 - p)) X' over some of the rows, plus the penalty, inverted."""
     objective = kept.objective
-    features, weights, P = _draw(kept, terms, m)
-    q = P * (1 - P) * weights
+    curvature = _curvature(kept, terms)
+    drawn, scale = _draw(curvature.sum(axis=0), m)
+    features, q = _take(kept, drawn), curvature[:, drawn] * scale
 
     def invert_own(own: int) -> Array:
         return _invert(_standardise(objective, _border(features, q[own])))
@@ -113,9 +119,10 @@ def invert_hessian(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
     product of matrices.
     """
     objective = kept.objective
-    features, weights, P = _draw(kept, terms, m)
+    drawn, scale = _draw(_curvature(kept, terms).sum(axis=0), m)
+    features, P = _take(kept, drawn), terms.curved[:, drawn]
     k, width = P.shape[0], objective.width
-    root = np.sqrt(weights)
+    root = np.sqrt(kept.rows.block.weights[drawn] * scale)
     X = features.linear(np.eye(width - 1)) if features.n_columns else np.empty((0, m))
     X = (X - objective.where.residual_centre[:, None]) / objective.where.spread[:, None]
     X = np.vstack([X, np.ones(X.shape[1])]) * root
@@ -131,23 +138,27 @@ def invert_hessian(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
     return lambda r: np.asfortranarray((inverse @ r.ravel()).reshape(r.shape))
 
 
-def _draw(kept: KeptRows, terms: Terms, m: int) -> tuple[Features, Array, Array]:
-    """About m rows with their weights and probabilities, drawn by how much they curve.
+def _draw(curvature: Array, m: int) -> tuple[Array, Array]:
+    """About m rows drawn by how much they curve, and what each stands for.
 
     A row's chance is its curvature over a level, at most 1, and its weight is divided by it: rows
     that curve much are all there, and the sums are right on average. Where classes are nearly
     separable a few rows hold nearly all the curvature.
     """
-    n, P, s = kept.rows.n_rows, terms.curved, kept.rows.block.weights
+    n = len(curvature)
     if m >= n:
-        return kept.rows.block.features.tile(0, n), s, P
-    curvature = np.einsum("kn,kn->n", P, 1 - P) * s
+        return np.arange(n), np.ones(n)
     chance = np.minimum(1, _level(curvature, m) * curvature)
     places = np.cumsum(chance)
-    # Systematic sampling: one row each time the running sum passes a whole number (and a half).
+    # One row each time the running sum passes a half.
     drawn = np.flatnonzero(np.floor(places + 0.5) > np.floor(places - chance + 0.5))
-    features = kept.rows.block.features.take(drawn)
-    return features.tile(0, len(drawn)), s[drawn] / chance[drawn], P[:, drawn]
+    return drawn, 1 / chance[drawn]
+
+
+def _take(kept: KeptRows, drawn: Array) -> Features:
+    features = kept.rows.block.features
+    taken = features if len(drawn) == features.n_rows else features.take(drawn)
+    return taken.tile(0, taken.n_rows)
 
 
 def _level(curvature: Array, m: int) -> float:

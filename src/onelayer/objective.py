@@ -196,16 +196,19 @@ class Objective:
         """Slopes by the tiles' weights and biases to slopes by theta, in Fortran order."""
         where = self.where
         slopes = np.empty((self.width, len(db)))  # outputs last, as wide products leave them
-        np.multiply(where.residual_centre[:, None], db, out=slopes[:-1])
-        np.subtract(dW.T, slopes[:-1], out=slopes[:-1])
-        slopes[:-1] /= where.spread[:, None]
+        if where.residual_centre.any():
+            np.multiply(where.residual_centre[:, None], db, out=slopes[:-1])
+            np.subtract(dW.T, slopes[:-1], out=slopes[:-1])
+            slopes[:-1] /= where.spread[:, None]
+        else:
+            np.divide(dW.T, where.spread[:, None], out=slopes[:-1])
         slopes[-1] = db
         slopes[where.frozen] = 0
         if isinstance(self.loss, SoftmaxLoss):
             # The classes' slopes add up to 0. What rounding leaves of that would be blown up by
             # 1 / penalty, the only curvature along that direction; the class of the largest
             # slopes takes it.
-            largest = np.maximum(slopes.max(axis=0), -slopes.min(axis=0)).argmax()
+            largest = np.einsum("jk,jk->k", slopes, slopes).argmax()
             slopes[:, largest] -= slopes.sum(axis=1)
         return slopes.T
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from onelayer.solvers.applied import dots
 from onelayer.solvers.kept import KeptRows, Terms
@@ -65,13 +66,21 @@ def solve_newton_equation(
         products += 1
         curved = dots(objective, p, Hp)
         length = np.where(going & (curved > 0), energy / np.where(curved > 0, curved, 1), 0.0)
-        length = length[:, None]  # one for all outputs, or one an output
-        d += length * p
-        moved += length * logits
-        r -= length * Hp
+        _add(d, length, p)
+        moved += length[:, None] * logits
+        _add(r, -length, Hp)
         z = precondition(r)
         fresh = dots(objective, r, z)
-        p *= np.where(going, fresh / np.where(energy > 0, energy, 1), 0.0)[:, None]
+        ratio = np.where(going, fresh / np.where(energy > 0, energy, 1), 0.0)
+        p *= ratio[:, None]
         p += z
         energy = fresh
     return Step(d, r, moved, products)
+
+
+def _add(to: Array, length: Array, what: Array) -> None:
+    """to += length what, in place and without a copy where all outputs share one length."""
+    if len(length) == 1 and to.flags.f_contiguous and what.flags.f_contiguous:
+        linalg.blas.daxpy(what.ravel("K"), to.ravel("K"), a=length[0])
+    else:
+        to += length[:, None] * what

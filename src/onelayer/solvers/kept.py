@@ -98,7 +98,9 @@ class KeptRows:
         """The Hessian times V, and V's logits."""
         moved = self.linear(V)
         turned = self._turn(terms, moved)
-        return self.back(turned) + self.objective.penalty * V, moved
+        out = self.back(turned)
+        out += self.objective.penalty * V
+        return out, moved
 
     def _turn(self, terms: Terms, moved: Array) -> Array:
         """Second derivatives by the logits times `moved`, (n_outputs, n)."""

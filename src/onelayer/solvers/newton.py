@@ -81,7 +81,7 @@ def _measure_group(
 ) -> Point:
     g, common, apart = evaluation.gradient[k], np.zeros(objective.size), 0.0
     if isinstance(objective.loss, SoftmaxLoss):
-        H, common = H + _gauge(objective, H), np.tile(theta.mean(axis=0), objective.n_outputs)
+        H, common = add_gauge(objective, H), np.tile(theta.mean(axis=0), objective.n_outputs)
         slope = np.tile(objective.penalty, objective.n_outputs) * common
         g, apart = g - slope, float(slope @ common)
     decomposed = factor(H)
@@ -91,7 +91,7 @@ def _measure_group(
     left = _left_over(objective, evaluation, k, residual, H, decomposed)
     m = math.inf
     if math.isfinite(left):
-        m = _largest_leverage(objective, evaluation, k, decomposed)
+        m = largest_leverage(objective, evaluation, k, decomposed)
     else:  # nothing is provable, but there is still a step
         left = 0.0
     squared = max(float(g @ d + residual @ d), 0.0) + left + apart
@@ -108,19 +108,21 @@ def _measure_group(
     return Point(decrement, m, hidden, d + common, rest + lost * decrement)
 
 
-def _gauge(objective: Objective, H: Array) -> Array:
-    """Curvature along what a softmax cannot see: the same amount added to every class.
+def add_gauge(objective: Objective, H: Array) -> Array:
+    """H with curvature along what a softmax cannot see: the same amount added to every class.
 
     The Hessian has the penalty alone there, far below its other curvatures or 0, so that part of
     the step is known (`common`: the optimum's classes sum to 0) and is kept out of the factor.
     """
+    if objective.groups == objective.n_outputs:
+        return H
     n, width = objective.n_outputs, objective.width
     free = ~objective.where.frozen
     level = np.diag(H).reshape(n, width).mean(axis=0)
-    return np.kron(np.ones((n, n)) / n, np.diag(np.where(free, level, 0.0)))
+    return np.asarray(H + np.kron(np.ones((n, n)) / n, np.diag(np.where(free, level, 0.0))))
 
 
-def _largest_leverage(
+def largest_leverage(
     objective: Objective, evaluation: Evaluation, k: int, decomposed: Factor
 ) -> float:
     """m, the smaller of two bounds: a row's leverage is at most 1; rows lie in the columns' box."""

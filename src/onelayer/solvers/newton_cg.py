@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.certificate import Certificate, combine
 from onelayer.objective import Evaluation, Objective
 from onelayer.solvers import second_order
 from onelayer.solvers.applied import (
@@ -126,6 +127,12 @@ def solve(
         )
     seconds = time.perf_counter() - began
     return second_order.finish(_METHOD, objective, state, tol, seconds)
+
+
+def certify(objective: Objective, theta: Array) -> Certificate:
+    """The certificate of any parameters, (n_outputs, p + 1), by products with the Hessian alone."""
+    points, _ = _measure(objective, np.asfortranarray(theta), _evaluate(objective, theta), 1e-4)
+    return combine([second_order.certify_point(_METHOD, point, "", None) for point in points])
 
 
 def _look(rules: Rules, theta: Array, logits: Array, terms: Terms | None = None) -> Place:

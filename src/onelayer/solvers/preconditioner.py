@@ -22,7 +22,9 @@ Array = NDArray[Any]
 Preconditioner = Callable[[Array], Array]
 
 MANY = 15  # products for one equation, beyond which the exact diagonal is worth a pass
-LARGEST = 1500  # parameters whose Hessian is factored as a whole
+LARGEST = 3000  # parameters whose Hessian is factored as a whole: 72 MB
+ROWS_AT_A_TIME = 512
+ADDED = 1e-8  # to a unit diagonal: directions that the drawn rows do not show are not infinite
 WIDEST_BLOCK = 800  # columns: beyond, a class's own block costs more than it saves
 ROWS_PER_PARAMETER = 1.5  # rows that such matrices are summed over
 FEWEST_ROWS = 1000
@@ -120,22 +122,48 @@ def invert_hessian(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
     """
     objective = kept.objective
     drawn, scale = _draw(_curvature(kept, terms).sum(axis=0), m)
-    features, P = _take(kept, drawn), terms.curved[:, drawn]
-    k, width = P.shape[0], objective.width
-    root = np.sqrt(kept.rows.block.weights[drawn] * scale)
-    X = features.linear(np.eye(width - 1)) if features.n_columns else np.empty((0, m))
-    X = (X - objective.where.residual_centre[:, None]) / objective.where.spread[:, None]
-    X = np.vstack([X, np.ones(X.shape[1])]) * root
-    X[objective.where.frozen] = 0
-    H = np.zeros((k * width, k * width))
-    A = (P[:, None, :] * X).reshape(k * width, -1)
-    H -= A @ A.T
-    for own in range(k):
-        part = slice(own * width, (own + 1) * width)
-        H[part, part] += (X * P[own]) @ X.T
-    H[np.diag_indices(len(H))] += np.tile(objective.penalty, k)
-    inverse = _invert(H)
-    return lambda r: np.asfortranarray((inverse @ r.ravel()).reshape(r.shape))
+    weights = kept.rows.block.weights[drawn] * scale
+    H = np.zeros((objective.size, objective.size), order="F")
+    for start in range(0, len(drawn), ROWS_AT_A_TIME):
+        own = slice(start, start + ROWS_AT_A_TIME)
+        X = _standardise_rows(objective, _take(kept, drawn[own])) * np.sqrt(weights[own])
+        H = _add_hessian(H, X, terms.curved[:, drawn[own]])
+    H[np.diag_indices(len(H))] += np.tile(objective.penalty, objective.n_outputs)
+    level = 1 / np.sqrt(_positive(np.diag(H)))
+    H *= level
+    H *= level[:, None]
+    H[np.diag_indices(len(H))] += ADDED
+    root, failed = linalg.lapack.dpotrf(H, lower=1, overwrite_a=1)
+    if failed:
+        return invert_diagonal(kept, terms, exact=True)
+
+    def precondition(r: Array) -> Array:
+        solved, _ = linalg.lapack.dpotrs(root, r.ravel() * level, lower=1)
+        return np.asfortranarray((solved * level).reshape(r.shape))
+
+    return precondition
+
+
+def _standardise_rows(objective: Objective, features: Features) -> Array:
+    """The rows in the objective's coordinates with their 1s, (p + 1, n)."""
+    where, p = objective.where, features.n_columns
+    X = np.ones((p + 1, features.n_rows))
+    # The identity as weights gives the values themselves, of any layout.
+    X[:-1] = features.linear(np.eye(p)) - where.residual_centre[:, None]
+    X[:-1] /= where.spread[:, None]
+    X[where.frozen] = 0
+    return X
+
+
+def _add_hessian(H: Array, X: Array, P: Array) -> Array:
+    """H plus the lower triangle of the rows' sum of (diag(p) - p p') (x) x x'."""
+    width = len(X)
+    A = (P[:, None, :] * X).reshape(len(H), -1)
+    H = linalg.blas.dsyrk(-1.0, A.T, beta=1.0, c=H, trans=1, lower=1, overwrite_c=1)
+    for k in range(len(P)):
+        own = slice(k * width, (k + 1) * width)
+        H[own, own] += A[own] @ X.T
+    return np.asarray(H)
 
 
 def _draw(curvature: Array, m: int) -> tuple[Array, Array]:
@@ -199,16 +227,20 @@ def _standardise(objective: Objective, raw: Array) -> Array:
 
 
 def _invert(H: Array) -> Array:
-    """H^-1; some curvature is added where a sample of rows shows none, which no proof rests on."""
-    level = np.diag(H).copy()
-    level[level <= 0] = max(float(level.max(initial=0.0)), 1e-300)
+    """H^-1; a little curvature is added, which no proof rests on."""
+    level = _positive(np.diag(H))
     scale = 1 / np.sqrt(level)
     unit = H * scale * scale[:, None]
-    for added in (1e-8, 1e-4, 1.0):
-        unit[np.diag_indices(len(H))] += added
-        triangle, failed = linalg.lapack.dpotrf(unit, lower=1)
-        if not failed:
-            inverse, _ = linalg.lapack.dpotri(triangle, lower=1)
-            inverse = np.tril(inverse) + np.tril(inverse, -1).T
-            return np.asarray(inverse * scale * scale[:, None])
-    return np.diag(np.square(scale))
+    unit[np.diag_indices(len(H))] += ADDED
+    triangle, failed = linalg.lapack.dpotrf(unit, lower=1)
+    if failed:
+        return np.diag(np.square(scale))
+    inverse, _ = linalg.lapack.dpotri(triangle, lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    return np.asarray(inverse * scale * scale[:, None])
+
+
+def _positive(diagonal: Array) -> Array:
+    """The diagonal with its largest value where a sample of rows shows no curvature."""
+    largest = max(float(diagonal.max(initial=0.0)), 1e-300)
+    return np.where(diagonal > 0, diagonal, largest)

@@ -34,6 +34,7 @@ from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import newton, second_order
 from onelayer.solvers.factor import Factor, factor
 from onelayer.solvers.line_search import search
+from onelayer.solvers.newton import add_gauge
 from onelayer.solvers.sample import Sample, count_drawn, draw_sample, thin
 from onelayer.solvers.second_order import MESSAGES, RELATIVE_GAP, Point, Watch, to_solution
 from onelayer.solvers.solution import Progress, Solution
@@ -42,6 +43,7 @@ Array = NDArray[Any]
 
 KIND = "sampled"
 LEAST_COLUMNS = 16  # with fewer, a Hessian costs hardly more than a gradient
+MOST_PARAMETERS = 1000  # that hang together: more take longer to factor than to step without
 LEAST_VALUES = 1 << 18  # smaller tables stay in cache
 FIRST_ROWS = 4000  # the sample of the sample, where the first steps are taken
 ROWS_PER_PARAMETER = 20  # a sample with fewer is a poor guide
@@ -99,7 +101,8 @@ class Problem:
 
 def suits(rows: MemoryRows, loss: Loss) -> bool:
     """Whether a sample of the rows is a good guide to all of them."""
-    if loss.groups < loss.n_outputs or rows.n_columns < LEAST_COLUMNS:
+    parameters = loss.n_outputs * (rows.n_columns + 1) // loss.groups
+    if rows.n_columns < LEAST_COLUMNS or parameters > MOST_PARAMETERS:
         return False
     values = rows.n_rows * rows.block.features.row_values
     return values >= LEAST_VALUES and count_drawn(rows) >= ROWS_PER_PARAMETER * (rows.n_columns + 1)
@@ -121,7 +124,7 @@ def solve(
     began = time.perf_counter()
     with np.errstate(invalid="ignore"):  # infinite values are found below
         sample = draw_sample(rows, loss)
-        where = _measure(rows, sample, fit_intercept)
+        where = _measure(rows, sample, fit_intercept, loss.groups < loss.n_outputs)
     rows, where = shift_rows(rows, where)
     objective = Objective(rows, loss, C, where)
     problem = _make_problem(objective, sample)
@@ -177,7 +180,7 @@ def step(problem: Problem, state: State, tol: float) -> State:
 def _factor(scaled: Objective, theta: Array) -> tuple[Factor, ...]:
     hessian = scaled.evaluate(theta, hessian=True).hessian
     assert hessian is not None
-    return tuple(factor(H) for H in hessian)
+    return tuple(factor(add_gauge(scaled, H)) for H in hessian)
 
 
 def _judge(problem: Problem, state: State, tol: float, length: float) -> State:
@@ -232,8 +235,7 @@ def _prove(problem: Problem, state: State, decrements: Array, tol: float) -> tup
     """Measure by the sample's own Hessian at this point, a lower bound, where it may suffice."""
     objective, evaluation = problem.objective, state.evaluation
     largest = math.sqrt(problem.scale) * decrements / EAGER
-    with np.errstate(divide="ignore"):
-        m = 1 / np.sqrt(evaluation.least_curvature)
+    m = [_guess_leverage(problem, state, k) for k in range(objective.groups)]
     likely = [
         bound_distance(d, r) <= tol and _is_low(bound_gap(d, r), v)
         for d, r, v in zip(largest, m, evaluation.value, strict=True)
@@ -246,13 +248,23 @@ def _prove(problem: Problem, state: State, decrements: Array, tol: float) -> tup
     return newton.measure(objective, state.theta, known, 0.0)[0]
 
 
-def _measure(rows: MemoryRows, sample: Sample, fit_intercept: bool) -> Coordinates:
+def _guess_leverage(problem: Problem, state: State, k: int) -> float:
+    """About the m that the proof would find: from the factor at hand, which stands for all rows."""
+    with np.errstate(divide="ignore"):
+        leverage = float(1 / np.sqrt(state.evaluation.least_curvature[k]))
+    m = newton.largest_leverage(problem.objective, state.evaluation, k, state.factors[k])
+    return min(leverage, math.sqrt(problem.scale) * m)
+
+
+def _measure(rows: MemoryRows, sample: Sample, fit_intercept: bool, softmax: bool) -> Coordinates:
     """Coordinates from the sample, unless a column that is constant there is to be frozen.
 
     A column of zeros needs no care: its slope is exactly 0. Another constant may be one for all
     rows, and then its weight must not move.
     """
     where = measure_columns(sample.scaled, fit_intercept)
+    if softmax:  # some class is nearly sure not to be a row's: only the columns' box bounds m
+        return measure_columns(rows, fit_intercept)
     if (where.frozen[:-1] & (where.low != 0)).any():
         return measure_columns(rows, fit_intercept)
     frozen = np.append(np.zeros(rows.n_columns, dtype=bool), not fit_intercept)
@@ -295,7 +307,7 @@ def _start(
         part = _hold_back(Objective(rows, objective.loss, objective.C, where), n)
         theta, _ = _descend(part, theta, few / n)
     theta, hessian = _descend(scaled, theta, 1 / sample.scale)
-    return theta, tuple(factor(H) for H in hessian)
+    return theta, tuple(factor(add_gauge(objective, H)) for H in hessian)
 
 
 def _descend(objective: Objective, theta: Array, share: float) -> tuple[Array, Array]:

@@ -183,7 +183,7 @@ def finish(
         points, more = method.measure(objective, theta, evaluation, tol)
         passes, value, free = passes + 1 + more, evaluation.value, np.zeros_like(free)
     certificates = [
-        _certificate(method, objective, point, word, rho if is_free else None)
+        certify_point(method, point, word, rho if is_free else None)
         for point, word, rho, is_free in zip(points, state.status, after, free, strict=True)
     ]
     status = next(word for word in _WORST_FIRST if word in state.status)
@@ -282,9 +282,7 @@ def _status(objective: Objective, state: State, k: int, tol: float) -> str:
     return "stalled" if level or state.iteration >= MOST_STEPS else ""
 
 
-def _certificate(
-    method: Method, objective: Objective, point: Point, word: str, after: float | None
-) -> Certificate:
+def certify_point(method: Method, point: Point, word: str, after: float | None) -> Certificate:
     if not np.isfinite(point.rho):
         return no_certificate(_REASONS.get(word, _REASONS["stalled"]))
     if after is None:

@@ -1,0 +1,145 @@
+"""`C="auto"`: the strength of the penalty that does best on rows left out.
+
+>>> import numpy as np
+>>> from onelayer.blocks import Block
+>>> from onelayer.features.dense import DenseFeatures
+>>> from onelayer.loss import SigmoidLoss
+>>> X = np.random.default_rng(0).normal(size=(100, 3))
+>>> rows = MemoryRows(Block(DenseFeatures(X), 1.0 * (X[:, :1].T > 0.3), np.ones(100)))
+>>> choice, start = choose_strength(rows, SigmoidLoss(1))
+>>> choice.method, choice.rows, len(choice.tried) < 15
+('leave-one-out', 100, True)
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.coordinates import measure_columns, shift_rows
+from onelayer.errors import InputError
+from onelayer.fitting import LARGEST_FACTORED
+from onelayer.loss import Loss, SigmoidLoss
+from onelayer.objective import Objective
+from onelayer.rows.blas import single_threaded_blas
+from onelayer.rows.memory import MemoryRows
+from onelayer.strength.choice import StrengthChoice as StrengthChoice
+from onelayer.strength.choice import Trial
+from onelayer.strength.folds import Folds
+from onelayer.strength.path import Path, Start
+from onelayer.strength.scale import find_range
+from onelayer.strength.search import FLAT, search
+
+Array = NDArray[Any]
+
+FEWEST_ROWS = 10_000  # a sample of so many rows at least
+ROWS_PER_PARAMETER = 50  # of the rarest class, for each parameter
+
+
+def choose_strength(
+    rows: MemoryRows,
+    loss: Loss,
+    *,
+    fit_intercept: bool = True,
+    l1_ratio: float = 0.0,
+    copies: Array | None = None,
+    values: Sequence[float] | None = None,
+) -> tuple[StrengthChoice, Start]:
+    """Choose the C of the least log loss on rows that the fit has not seen.
+
+    Every row is left out in turn, by one Newton step from the fit with it (docs/mathematics.md);
+    with more than `LARGEST_FACTORED` parameters or an L1 penalty, folds of rows are. Long tables
+    are judged on a random part of their rows: the best C does not depend on how many there are.
+
+    Parameters
+    ----------
+    rows, loss, fit_intercept, l1_ratio: as for `fitting.fit`.
+    copies: (n,) above 0, the weight of one copy of each row, 1 by default: a row of weight 2 is two
+        rows, of which one is left out. Where a weight says what a row is worth and not how often it
+        is there, as a weight of its class does, that weight is one copy.
+    values: the values of C to try, above 0, in this order; by default about ten that are found on
+        the way between "no weight to speak of" and "no penalty to speak of".
+
+    Returns
+    -------
+    The choice, and a start for the fit of all rows: W and b at the C chosen.
+
+    Raises
+    ------
+    InputError: a value of C that is not above 0 and finite.
+    """
+    if values is not None and not all(0 < C < math.inf for C in values):
+        raise InputError(f"values={list(values)}: expected numbers above 0 and below inf")
+    copies = np.ones(rows.n_rows) if copies is None else copies
+    with single_threaded_blas():
+        rows, copies = _sample(rows, loss, copies)
+        where = measure_columns(rows, fit_intercept)
+        shifted, where = shift_rows(rows, where)
+        objective = Objective(shifted, loss, 1.0, where)
+        folded = objective.size > LARGEST_FACTORED or l1_ratio > 0
+        judge = Folds(rows, loss, fit_intercept, l1_ratio) if folded else Path(objective, copies)
+        if values is None:
+            low, high = find_range(objective, l1_ratio)
+            search(lambda power: judge.loss_at(_round(10**power)), low, high)
+        else:
+            for C in values:
+                judge.loss_at(float(C))
+    choice = _choose(judge, rows.n_rows)
+    return choice, judge.starts[choice.C]
+
+
+def _round(C: float) -> float:
+    """Three digits: what is printed is what is used."""
+    return float(f"{C:.3g}")
+
+
+def _sample(rows: MemoryRows, loss: Loss, copies: Array) -> tuple[MemoryRows, Array]:
+    """A random part of a long table, with enough rows of its rarest class, weights as they are.
+
+    The weights are not scaled up: the best C is that of the prior, whatever the number of rows.
+    """
+    rarest = _count_rarest(rows, loss)
+    size = loss.n_outputs * (rows.n_columns + 1) // loss.groups
+    share = ROWS_PER_PARAMETER * size / max(rarest, 1)
+    k = max(FEWEST_ROWS, math.ceil(share * rows.n_rows))
+    if k >= rows.n_rows:
+        return rows, copies
+    drawn = rows.draw(k)
+    return MemoryRows(rows.block.take(drawn), rows.n_jobs), copies[drawn]
+
+
+def _count_rarest(rows: MemoryRows, loss: Loss) -> int:
+    """The rows of the rarest answer of any output."""
+    labels = rows.block.labels
+    if isinstance(loss, SigmoidLoss):
+        ones = (labels > 0.5).sum(axis=1)
+        return int(np.minimum(ones, labels.shape[1] - ones).min())
+    return int(np.bincount(labels[0].astype(np.intp), minlength=loss.n_outputs).min())
+
+
+def _choose(judge: Path | Folds, n_rows: int) -> StrengthChoice:
+    tried = tuple(Trial(C, judge.losses[C]) for C in sorted(judge.losses))
+    best = min(tried, key=lambda trial: trial.loss)
+    return StrengthChoice(best.C, tried, judge.method, n_rows, _say_border(tried, best))
+
+
+def _say_border(tried: tuple[Trial, ...], best: Trial) -> str:
+    """What to know where the best value is the first or the last one tried."""
+    if len(tried) == 1 or best not in (tried[0], tried[-1]):
+        return ""
+    if best is tried[0]:
+        return (
+            f"the strongest penalty tried, C={best.C:g}, does best on rows left out: the columns "
+            "tell next to nothing about the target; look at other columns"
+        )
+    if tried[-2].loss - best.loss <= FLAT * best.loss:
+        return (
+            f"the weakest penalty tried, C={best.C:g}, does best on rows left out, and weaker ones "
+            "would do as well: C=inf gives the fit without a penalty"
+        )
+    return (
+        f"the weakest penalty tried, C={best.C:g}, does best on rows left out, and the loss still "
+        f"falls there: try a larger C, such as C={100 * best.C:.0e}"
+    )

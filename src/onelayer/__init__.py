@@ -25,6 +25,8 @@ _HOMES = {
     "OneLayerClassifier": "estimator",
     "Model": "model",
     "train": "training",
+    "update": "updating",
+    "forget": "updating",
     "Schema": "table.schema",
     "InputError": "errors",
     "ModelFileError": "errors",
@@ -61,3 +63,5 @@ if TYPE_CHECKING:
     from onelayer.network import update_parameters as update_parameters
     from onelayer.table.schema import Schema as Schema
     from onelayer.training import train as train
+    from onelayer.updating import forget as forget
+    from onelayer.updating import update as update

@@ -3,9 +3,35 @@
 import math
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from onelayer.solvers.solution import Progress
 from onelayer.stored import Unbounded, find_outside
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What was done to a model since it was trained, and what it was made from before.
+
+    Attributes
+    ----------
+    kind: "update" or "forget". at: when, UTC, as 2026-01-31T23:59:59Z.
+    table, sha256, rows: of the training that it took the place of.
+    """
+
+    kind: Literal["update", "forget"]
+    at: str
+    table: str
+    sha256: str | None
+    rows: int
+
+    def problem(self) -> str | None:
+        """Say what no revision can be, or None; asked of what a model file holds."""
+        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", self.at):
+            return f"at is {self.at!r:.40}, expected a time such as 2026-01-31T23:59:59Z"
+        if self.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            return "sha256 must be 64 digits from 0 to f"
+        return find_outside(self, ("rows",), 1, math.inf)
 
 
 @dataclass(frozen=True)
@@ -17,8 +43,8 @@ class TrainingFacts:
     table: name of the table; sha256: of its file's bytes, None for a frame.
     rows, positives: of the training rows; holdout_rows: rows held out and judged.
     left_out_lines: malformed lines of the file; without_target: rows without a value there.
-    C, tol, seed: as asked for. solver, status, message, objective, cost, passes, iterations,
-        seconds, history: as in `Solution`.
+    C: as asked for, or as chosen; tol, seed: as asked for. solver, status, message, objective,
+        cost, passes, iterations, seconds, history: as in `Solution`.
     test: name of the other table that the model was judged on, or None.
     """
 

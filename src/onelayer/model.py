@@ -15,6 +15,7 @@ from onelayer.encoding import encode_rows, read_rows, warn_of_rows_without_targe
 from onelayer.errors import DataWarning, InputError, ModelFileError
 from onelayer.evaluate import Evaluation, evaluate
 from onelayer.explain import Explanation, explain_row
+from onelayer.facts import Revision
 from onelayer.facts import TrainingFacts as TrainingFacts
 from onelayer.model_file import (
     SECTIONS,
@@ -26,6 +27,7 @@ from onelayer.model_file import (
 from onelayer.network import sigmoid
 from onelayer.scoring import predict_logits
 from onelayer.stored import from_stored, to_stored
+from onelayer.strength.choice import StrengthChoice
 from onelayer.table.levels import read_levels
 from onelayer.table.reading import Table
 from onelayer.table.schema import Schema
@@ -68,6 +70,8 @@ class Model:
     training: what it was trained on and how.
     evaluation: on rows it was not trained on; None where nothing was held out.
     threshold: a row is positive where its probability is above this.
+    strength: how C was chosen, where training was asked to choose it.
+    history: what was done to the model since it was trained: see `onelayer.update`.
 
     `table` below is a path, "-", or any frame; columns are found by name, in any order.
 
@@ -84,6 +88,8 @@ class Model:
     training: TrainingFacts
     evaluation: Evaluation | None = None
     threshold: float = 0.5
+    strength: StrengthChoice | None = None
+    history: tuple[Revision, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
@@ -228,7 +234,9 @@ class Model:
             tuple(map(tuple, self.b.tolist())),
             tuple(self.averages.tolist()),
         )
+        later = {"strength": to_stored(self.strength), "history": to_stored(self.history)}
         return {
+            **{name: section for name, section in later.items() if section},
             "training": to_stored(self.training),
             "evaluation": to_stored(self.evaluation),
             "certificate": to_stored(self.certificate),
@@ -265,6 +273,8 @@ class Model:
             training=training,
             evaluation=from_stored(Evaluation | None, sections["evaluation"], "evaluation"),
             threshold=threshold,
+            strength=from_stored(StrengthChoice | None, sections.get("strength"), "strength"),
+            history=from_stored(tuple[Revision, ...], sections.get("history", []), "history"),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

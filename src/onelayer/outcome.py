@@ -2,8 +2,9 @@
 
 import warnings
 
-from onelayer.errors import ConvergenceWarning
+from onelayer.errors import ConvergenceWarning, DataWarning
 from onelayer.solvers.solution import Solution
+from onelayer.strength.choice import StrengthChoice
 
 WORTH_SAYING = 1e-2  # standard errors: what float64 leaves open below this changes no decision
 
@@ -15,3 +16,9 @@ def warn_of_outcome(solution: Solution, stacklevel: int = 3) -> None:
         return
     text = f"{solution.solver}: {solution.message}"
     warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel + 1)
+
+
+def warn_of_strength(choice: StrengthChoice | None, stacklevel: int = 3) -> None:
+    """Warn where the best C tried is the first or the last one and another might be better."""
+    if choice is not None and choice.border in ("strong", "weak"):
+        warnings.warn(f'C="auto": {choice.message}', DataWarning, stacklevel=stacklevel + 1)

@@ -18,10 +18,11 @@ from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
-from onelayer.outcome import warn_of_outcome
+from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
+from onelayer.strength import StrengthChoice, settle_strength
 from onelayer.table.reading import Table, read_table
 from onelayer.table.schema import infer_schema, read_weights
 from onelayer.table.target import infer_target
@@ -46,7 +47,7 @@ def train(
     holdout: float = 0.2,
     test: Any = None,
     seed: int = 0,
-    C: float = 1.0,
+    C: float | str = 1.0,
     solver: str = "auto",
     tol: float = 1e-4,
     learning_rate: float | str = 1.2,
@@ -68,7 +69,8 @@ def train(
         trained on; 0 trains on every row. test: another table to judge on instead; `table` is
         then trained on whole.
     seed: of the draw and of gradient descent's random start.
-    C: inverse strength of the penalty; `inf` for none. solver, tol, learning_rate, num_iterations,
+    C: inverse strength of the penalty; `inf` for none; "auto" for the one that does best on rows
+        left out one by one, see `choose_strength`. solver, tol, learning_rate, num_iterations,
         n_jobs, watch: see `fitting.fit`.
 
     Returns
@@ -82,7 +84,8 @@ def train(
     Warns
     -----
     DataWarning: rows are left out, or too few to hold some out. ConvergenceWarning: the answer is
-        not proved to be the optimum.
+        not proved to be the optimum. With C="auto" a DataWarning where the best C is the first or
+    the last one tried.
 
     Examples
     --------
@@ -92,8 +95,7 @@ def train(
     ('yes', (1, 2))
     """
     _check_options(holdout, test, C, tol, seed)
-    raw = read_table(table, names=names, na=na)
-    other = None if test is None else _read_other(test, names)
+    raw, other = read_table(table, names=names, na=na), _read_other(test, names)
     rows = _split(raw, target, positive, weight, 0.0 if test is not None else holdout, seed)
     warn_of_rows_without_target(raw, target, int(np.isnan(rows.labels).sum()))
     schema = infer_schema(
@@ -109,10 +111,10 @@ def train(
     )
     features = to_features(schema.encode(raw))
     block = rows.block(features, rows.trained)
-    solution = _fit(
+    solution, C, choice = _fit(
         block,
         n_jobs,
-        C=C,
+        C,
         solver=solver,
         tol=tol,
         learning_rate=learning_rate,
@@ -129,6 +131,7 @@ def train(
         training=_state_facts(raw, target, rows, seed, C, tol, solution),
         evaluation=_judge(rows.block(features, rows.held), solution, n_jobs),
         threshold=THRESHOLD,
+        strength=choice,
     )
     return model if other is None else model.judged_on(other)
 
@@ -187,26 +190,36 @@ def _split(
     return _Rows(labels, weights, there & ~held, held)
 
 
-def _check_options(holdout: float, test: Any, C: float, tol: float, seed: int) -> None:
+def _check_options(holdout: float, test: Any, C: float | str, tol: float, seed: int) -> None:
     if test is None and not 0 <= holdout < 1:
         raise InputError(f"holdout is {holdout}, expected a share from 0 up to, not including, 1")
-    for name, value in (("C", C), ("tol", tol)):
+    if isinstance(C, str) and C != "auto":
+        raise InputError(f"C is {C!r}, expected a number above 0, inf, or 'auto'")
+    for name, value in (("C", 1.0 if isinstance(C, str) else C), ("tol", tol)):
         if not value > 0:
             raise InputError(f"{name} is {value}, expected a number above 0")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**32):
         raise InputError(f"seed is {seed}, expected a whole number from 0 to {2**32 - 1}")
 
 
-def _read_other(test: Any, names: Sequence[str] | None) -> Table:
-    """The table to judge on; a text file has no header where the other one has none."""
+def _read_other(test: Any, names: Sequence[str] | None) -> Table | None:
+    """The table to judge on, if any; a text file has no header where the other one has none."""
+    if test is None:
+        return None
     is_file = isinstance(test, str | os.PathLike) or hasattr(test, "read")
     return read_table(test, names=names if is_file else None)
 
 
-def _fit(block: Block, n_jobs: int | None, **options: Any) -> Solution:
-    solution = fit(MemoryRows(block, n_jobs), SigmoidLoss(1), **options)
+def _fit(
+    block: Block, n_jobs: int | None, C: float | str, **options: Any
+) -> tuple[Solution, float, StrengthChoice | None]:
+    """The solution, the C it is of, and how that was chosen."""
+    rows, loss = MemoryRows(block, n_jobs), SigmoidLoss(1)
+    chosen, choice, start = settle_strength(rows, loss, C)
+    warn_of_strength(choice)
+    solution = fit(rows, loss, C=chosen, start=start, **options)
     warn_of_outcome(solution)
-    return solution
+    return solution, chosen, choice
 
 
 def _judge(block: Block, solution: Solution, n_jobs: int | None) -> Evaluation | None:

@@ -58,7 +58,7 @@ def _options_of_fit() -> list[Any]:
             *("--C", "C"),
             metavar="C",
             callback=_read_positive,
-            help="Inverse strength of the penalty; inf for none.  [default: 1.0]",
+            help="Inverse strength of the penalty; inf for none; auto to choose.  [default: 1.0]",
         ),
         click.option(
             "--solver",
@@ -107,7 +107,7 @@ def _read_solver(context: object, option: object, given: str) -> str:
 
 
 _WORDS: dict[str, dict[str, float | str]] = {
-    "--C": {"inf": math.inf},
+    "--C": {"inf": math.inf, "auto": "auto"},
     "--learning-rate": {"safe": "safe"},
 }
 

@@ -18,10 +18,11 @@ from onelayer.estimator.options import check_options
 from onelayer.fitting import fit
 from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
 from onelayer.network import log_loss, sigmoid
-from onelayer.outcome import warn_of_outcome
+from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
-from onelayer.solvers.solution import Progress
+from onelayer.solvers.solution import Progress, Solution
+from onelayer.strength import settle_strength
 
 Array = NDArray[Any]
 
@@ -34,7 +35,8 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    C: inverse strength of the penalty, above 0; `np.inf` for none.
+    C: inverse strength of the penalty, above 0; `np.inf` for none; "auto" for the one that does
+        best on rows left out one by one.
     l1_ratio: share of the L1 penalty; only 0 (pure L2) is available.
     fit_intercept: whether to fit a bias.
     class_weight: None, "balanced" (n / (n_classes count)), or a weight for each class.
@@ -53,6 +55,8 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
     intercept_: (n_outputs,).
     classes_: the class labels; for 2-D labels the numbers of the outputs.
     multilabel_: whether the labels were 2-D, one sigmoid an output.
+    C_: the C used. strength_: with C="auto" the `StrengthChoice`, with the values tried and their
+        losses; else None.
     n_iter_: (1,) steps taken. n_features_in_, feature_names_in_: as in scikit-learn.
     solution_: the `Solution`, with certificate, passes, seconds and history.
 
@@ -69,7 +73,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        C: float = 1.0,
+        C: float | str = 1.0,
         l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         class_weight: Any = None,
@@ -111,6 +115,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning: no finite optimum (separation without a penalty), divergence.
+        DataWarning: with C="auto", where the best C is the first or the last one tried.
         """
         check_options(self)
         table, target = read_table(self, X, y)
@@ -119,22 +124,12 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         if not held.all():
             table, target, weights = table[held], target[held], weights[held]
         loss, labels = self._read_labels(target)
+        copies = np.ones(len(weights))
         if self.class_weight is not None:
-            weights = weights * self._weigh_classes(target, weights)
+            copies = self._weigh_classes(target, weights)
+            weights = weights * copies
         rows = MemoryRows(Block(to_features(table), labels, weights), self.n_jobs)
-        self.solution_ = fit(
-            rows,
-            loss,
-            C=self.C,
-            fit_intercept=self.fit_intercept,
-            solver=self.solver,
-            tol=self.tol,
-            learning_rate=self.learning_rate,
-            num_iterations=self.num_iterations,
-            draw=self._draw,
-            watch=_print_progress if self.verbose else None,
-        )
-        warn_of_outcome(self.solution_)
+        self.solution_ = self._solve(rows, loss, copies)
         self.coef_, self.intercept_ = self.solution_.W, self.solution_.b[:, 0]
         self.n_iter_ = np.array([self.solution_.iterations], dtype=np.int32)
         return self
@@ -168,6 +163,28 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(self._loss, SigmoidLoss):
             return np.ascontiguousarray((sigmoid(Z) > 0.5).T.astype(np.intp))
         return np.asarray(self.classes_[Z.argmax(axis=0)])
+
+    def _solve(self, rows: MemoryRows, loss: Loss, copies: Array) -> Solution:
+        """Set `C_` and `strength_`, and fit; `copies` are the weights of the classes."""
+        self.C_, self.strength_, start = settle_strength(
+            rows, loss, self.C, fit_intercept=self.fit_intercept, copies=copies
+        )
+        warn_of_strength(self.strength_)
+        solution = fit(
+            rows,
+            loss,
+            C=self.C_,
+            fit_intercept=self.fit_intercept,
+            solver=self.solver,
+            tol=self.tol,
+            learning_rate=self.learning_rate,
+            num_iterations=self.num_iterations,
+            draw=self._draw,
+            watch=_print_progress if self.verbose else None,
+            start=start,
+        )
+        warn_of_outcome(solution)
+        return solution
 
     @property
     def _loss(self) -> Loss:

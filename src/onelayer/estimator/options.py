@@ -15,7 +15,11 @@ def check_options(estimator: Any) -> None:
     rate = 1.0 if estimator.learning_rate == "safe" else estimator.learning_rate
     weighing = estimator.class_weight
     checks: list[tuple[str, bool, str]] = [
-        ("C", _is_above_0(estimator.C), "a number above 0, or inf"),
+        (
+            "C",
+            _is_auto(estimator.C) or _is_above_0(estimator.C),
+            "a number above 0, inf, or 'auto'",
+        ),
         ("l1_ratio", estimator.l1_ratio == 0, "0: L1 and elastic net are not available"),
         ("fit_intercept", isinstance(estimator.fit_intercept, (bool, np.bool_)), "True or False"),
         (
@@ -38,6 +42,10 @@ def check_options(estimator: Any) -> None:
     for name, holds, expected in checks:
         if not holds:
             raise InputError(f"{name}={getattr(estimator, name)!r}: expected {expected}")
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
 
 
 def _is_above_0(value: Any, below: float | None = None) -> bool:

@@ -13,7 +13,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,8 @@ from onelayer.rows.memory import MemoryRows
 from onelayer.strength.choice import StrengthChoice as StrengthChoice
 from onelayer.strength.choice import Trial
 from onelayer.strength.folds import Folds
-from onelayer.strength.path import Path, Start
+from onelayer.strength.path import Path
+from onelayer.strength.path import Start as Start
 from onelayer.strength.scale import find_range
 from onelayer.strength.search import FLAT, search
 
@@ -122,24 +123,25 @@ def _count_rarest(rows: MemoryRows, loss: Loss) -> int:
 def _choose(judge: Path | Folds, n_rows: int) -> StrengthChoice:
     tried = tuple(Trial(C, judge.losses[C]) for C in sorted(judge.losses))
     best = min(tried, key=lambda trial: trial.loss)
-    return StrengthChoice(best.C, tried, judge.method, n_rows, _say_border(tried, best))
+    return StrengthChoice(best.C, tried, judge.method, n_rows, _find_border(tried, best))
 
 
-def _say_border(tried: tuple[Trial, ...], best: Trial) -> str:
-    """What to know where the best value is the first or the last one tried."""
+def _find_border(tried: tuple[Trial, ...], best: Trial) -> Literal["", "strong", "weak", "flat"]:
     if len(tried) == 1 or best not in (tried[0], tried[-1]):
         return ""
     if best is tried[0]:
-        return (
-            f"the strongest penalty tried, C={best.C:g}, does best on rows left out: the columns "
-            "tell next to nothing about the target; look at other columns"
-        )
-    if tried[-2].loss - best.loss <= FLAT * best.loss:
-        return (
-            f"the weakest penalty tried, C={best.C:g}, does best on rows left out, and weaker ones "
-            "would do as well: C=inf gives the fit without a penalty"
-        )
-    return (
-        f"the weakest penalty tried, C={best.C:g}, does best on rows left out, and the loss still "
-        f"falls there: try a larger C, such as C={100 * best.C:.0e}"
-    )
+        return "strong"
+    return "flat" if tried[-2].loss - best.loss <= FLAT * best.loss else "weak"
+
+
+def settle_strength(
+    rows: MemoryRows, loss: Loss, C: float | str, **options: Any
+) -> tuple[float, StrengthChoice | None, Start | None]:
+    """`C` as it is; for "auto" the C chosen, the choice, and a start for the fit at it.
+
+    The options are those of `choose_strength`.
+    """
+    if not isinstance(C, str):
+        return float(C), None, None
+    choice, start = choose_strength(rows, loss, **options)
+    return choice.C, choice, start

@@ -16,11 +16,13 @@ from loans import draw_loans
 
 from onelayer.certificate import KINDS, Certificate
 from onelayer.evaluate import Evaluation
-from onelayer.facts import TrainingFacts
+from onelayer.facts import Revision, TrainingFacts
 from onelayer.model import Model, StoredParameters
 from onelayer.model_file import SECTIONS
+from onelayer.strength import StrengthChoice
 from onelayer.table.schema import Schema
 from onelayer.training import train
+from onelayer.updating import update
 
 SCHEMA = json.loads(
     (Path(__file__).parent.parent / "docs" / "model.schema.json").read_text(encoding="utf-8")
@@ -53,6 +55,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "drop": ["note"],
     },
     "judged on another table": {"test": LOANS},
+    "strength chosen": {"C": "auto"},
 }
 
 
@@ -64,6 +67,11 @@ def test_the_schema_is_one() -> None:
 def test_models_are_written_as_described(name: str) -> None:
     model = train(LOANS, target="approve", **MODELS[name])
     assert [error.message for error in VALIDATOR.iter_errors(write(model))] == []
+
+
+def test_an_updated_model_is_written_as_described() -> None:
+    model = update(train(LOANS, target="approve"), LOANS)
+    assert list(VALIDATOR.iter_errors(write(model))) == []
 
 
 def test_pooled_levels_and_a_target_against_the_rest() -> None:
@@ -89,6 +97,8 @@ def test_every_section_is_described() -> None:
         ("protected", tuple[str, ...]),
         ("schema", Schema),
         ("parameters", StoredParameters),
+        ("strength", StrengthChoice),
+        ("history", tuple[Revision, ...]),
     ],
 )
 def test_the_schema_says_what_the_types_say(section: str, cls: Any) -> None:

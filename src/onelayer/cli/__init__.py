@@ -19,6 +19,7 @@ from onelayer.cli.explain import explain
 from onelayer.cli.predict import predict
 from onelayer.cli.show import show
 from onelayer.cli.train import train
+from onelayer.cli.update import forget, update
 
 _COMPLETION = "_ONELAYER_COMPLETE"  # set by a shell that wants to complete a command line
 
@@ -59,7 +60,7 @@ def onelayer() -> None:
     """
 
 
-for command in (train, predict, evaluate, explain, show, demo):
+for command in (train, predict, evaluate, explain, show, update, forget, demo):
     onelayer.add_command(command)
 
 

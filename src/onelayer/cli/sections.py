@@ -8,6 +8,7 @@ from onelayer.cli.output import INDENT, paragraph, quote, show_text, tabulate
 if TYPE_CHECKING:
     from onelayer.evaluate import Evaluation
     from onelayer.model import Model
+    from onelayer.strength.choice import StrengthChoice
     from onelayer.table.describe import Description
 
 _USED = ("numeric", "boolean", "categorical", "date", "text")
@@ -147,6 +148,16 @@ def describe_weights(model: "Model", most: int | None) -> list[str]:
     )
     bias = ["(bias)", f"{float(model.b[0, 0]):+.4f}"]
     return [*paragraph(title), *tabulate(["feature", "weight"], [*rows, bias], right=[1])]
+
+
+def describe_strength(choice: "StrengthChoice") -> str:
+    """How C was chosen: the curve, the value and what is to be known of it."""
+    curve = ", ".join(f"{trial.C:g}: {trial.loss:.4f}" for trial in choice.tried)
+    text = (
+        f"{choice.C:g}, with the least log loss on rows left out ({choice.method}, "
+        f"{count(choice.rows, 'row')}) of {curve}"
+    )
+    return f"{text}; {choice.message}" if choice.message else text
 
 
 def say_certificate(model: "Model") -> list[str]:

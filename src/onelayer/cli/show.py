@@ -10,6 +10,7 @@ from onelayer.cli.sections import (
     count,
     describe_columns,
     describe_own_evaluation,
+    describe_strength,
     describe_weights,
     say_certificate,
 )
@@ -61,5 +62,11 @@ def _describe_facts(model: "Model") -> list[str]:
         ["learnt from", source],
         ["rows", f"{facts.rows:,}, {facts.positives:,} of them {quote(model.positive)}"],
         ["solver", f"{facts.solver}, C={facts.C:g}, {count(facts.iterations, 'step')}"],
+    ]
+    if model.strength is not None:
+        rows.append(["C", describe_strength(model.strength)])
+    rows += [
+        [each.kind, f"{each.at}; before, {each.rows:,} rows of {show_text(each.table)}"]
+        for each in model.history
     ]
     return tabulate(["", ""], rows)

@@ -23,7 +23,13 @@ from onelayer.cli.output import (
     tabulate,
 )
 from onelayer.cli.progress import Progress
-from onelayer.cli.sections import count, describe_columns, describe_own_evaluation, say_certificate
+from onelayer.cli.sections import (
+    count,
+    describe_columns,
+    describe_own_evaluation,
+    describe_strength,
+    say_certificate,
+)
 from onelayer.cli.settings import settle_options, training_options
 from onelayer.errors import InputError
 
@@ -72,7 +78,7 @@ def train(
         print_json(to_document(model, output))
     else:
         lines = describe_training(model, raw)
-        lines += ["", *_say_where(output, size)]
+        lines += ["", *say_where(output, size)]
         print_lines(lines, sys.stderr if output == STANDARD else None)
 
 
@@ -103,7 +109,8 @@ def save_model(model: "Model", output: str) -> int:
     return len(encoded)
 
 
-def _say_where(output: str, size: int) -> list[str]:
+def say_where(output: str, size: int) -> list[str]:
+    """Where the model file is, and how large."""
     where = "standard output" if output == STANDARD else show_text(output)
     return paragraph(f"The model went to {where} ({size / 1024:,.0f} KB).")
 
@@ -119,6 +126,7 @@ def to_document(model: "Model", output: str) -> dict[str, Any]:
             for each in model.schema.describe()
         ],
         **{name: sections[name] for name in ("training", "evaluation", "certificate")},
+        **({"strength": sections["strength"]} if "strength" in sections else {}),
     }
 
 
@@ -158,6 +166,8 @@ def _describe_task(model: "Model") -> list[str]:
         ["rows", rows],
         ["solver", solver],
     ]
+    if model.strength is not None:
+        said.append(["C", describe_strength(model.strength)])
     if model.schema.weight is not None:
         said.insert(2, ["weight", f"the rows weigh {show_text(model.schema.weight)}"])
     return tabulate(["", ""], said)

@@ -7,7 +7,7 @@ Leaving a row out moves its logit from z to
 one Newton step on the other rows: r and P are the row's slope and curvature, h the weight that is
 left out, d the Newton step that the fit itself still had to make. Where a row pulls so hard that
 its absence would change the others' curvature, the fit without it is made. Source: the derivation
-in docs/mathematics.md; the idea is Allen's (PRESS, 1974) and Pregibon's (1981).
+in docs/mathematics.md; the idea is Allen's (1974) and Pregibon's (1981).
 """
 
 from dataclasses import dataclass
@@ -176,7 +176,7 @@ def _step_out_of_softmax(
 def _refit_far_rows(objective: Objective, state: State, held: Array, found: LeftOut) -> None:
     """Put exact fits in the place of Newton steps that may be far off, the farthest first."""
     D = objective.size
-    most = int(REFIT_WORK // (objective.rows.n_rows * D * D))
+    most = int(REFIT_WORK // (objective.groups * objective.rows.n_rows * D * D))
     weights = objective.rows.block.weights
     refit: Refit | None = None
     for k in range(objective.groups):

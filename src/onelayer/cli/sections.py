@@ -108,6 +108,11 @@ def describe_calibration(found: "Evaluation", model: "Model") -> list[str]:
 def describe_own_evaluation(model: "Model") -> list[str]:
     """The evaluation that came with the training, and on which rows it was made."""
     found, facts = model.evaluation, model.training
+    if found is None and model.history:
+        return paragraph(
+            f"Since the {model.history[-1].kind} every row is learnt from, and how well the model "
+            "does on new rows is not known. --test TABLE or `onelayer evaluate` would tell."
+        )
     if found is None:
         return paragraph(
             "Nothing was held out: every row was learnt from, and how well the model does on new "

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check lint types format bench clean
+.PHONY: demo test check lint types format bench race race-quick clean
 
 demo: .venv/demo
 	$(BIN)/onelayer demo
@@ -26,6 +26,15 @@ format: .venv/dev
 # make bench DATA=folder: onelayer beside scikit-learn on real tables (see benchmarks/).
 bench: .venv/test
 	$(BIN)/python -m benchmarks tables --data $(DATA)
+
+# make race DATA=folder: time to the optimum beside every other library; the page is drawn anew.
+race: .venv/bench
+	$(BIN)/python -m benchmarks race $(if $(DATA),--data $(DATA)) $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m benchmarks draw
+
+# The short form, in under a minute: fails where a fit is not exact, or far behind scikit-learn's.
+race-quick: .venv/test
+	$(BIN)/python -m benchmarks race --quick
 
 clean:
 	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache

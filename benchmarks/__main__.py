@@ -3,6 +3,7 @@
 import argparse
 
 from benchmarks import tables
+from benchmarks.race import command
 
 
 def main() -> None:
@@ -10,6 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     tables.add_command(commands)
+    command.add_commands(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -216,7 +216,9 @@ class Contest:
             if not entry.solver.ours
             and (k := entry.reach(LEVELS[-1], self.optimum.get(entry.solver.bias, ()))) is not None
         ]
-        if solver.ours or not needed:
+        if solver.ours:
+            return LOADING
+        if not needed:
             return LONGEST
         return float(np.clip(PATIENCE * min(needed), SHORTEST, LONGEST))
 
@@ -259,8 +261,10 @@ class Contest:
     def _measure(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             if entry.solver.ours and not entry.error:
-                one = self._child(entry.solver)
-                self.product, self.gradients[entry.solver.name] = one.ask(LOADING, "measure")
+                found = self._child(entry.solver).ask(LOADING, "measure")
+                if isinstance(found, Run):
+                    raise SystemExit(f"{self.task.name}: {entry.solver.name}: {found.error}")
+                self.product, self.gradients[entry.solver.name] = found
 
     def _child(self, solver: Solver) -> Child:
         if solver.name not in self.children:

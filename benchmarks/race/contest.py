@@ -18,9 +18,11 @@ from benchmarks.race.solvers import Options, Solver, gather
 from benchmarks.race.tasks import Task
 
 LEVELS = (1e-3, 1e-6, 1e-9)
-PATIENCE = 10.0  # a peer gets this many times the quickest peer's time to the strictest level,
-SHORTEST, LONGEST = 1.0, 20.0  # but at least and at most so many seconds a fit
-IN_ALL = 3.0  # and so many times that for its whole ladder
+AIMED = LEVELS[1:]  # the levels that targets speak of: who is foremost there is timed again
+PATIENCE = 5.0  # a peer gets this many times the quickest peer's time to the strictest level,
+SHORTEST, LONGEST = 1.0, 8.0  # but at least and at most so many seconds a fit,
+IN_ALL = 1.5  # and so many times that for its whole ladder
+UNMATCHED = 25.0  # seconds a fit while no peer has reached the strictest level
 LOADING = 300.0
 FOREMOST = 2  # peers a level whose times are taken again, in turn with ours
 SLOW = 20.0  # seconds: such a fit is repeated twice alone
@@ -89,6 +91,11 @@ class Entry:
     @property
     def default(self) -> int:
         return self.settings.index(self.solver.default)
+
+    def order(self) -> list[int]:
+        """In which order settings are tried: likely quick ones first."""
+        first = [self.default] if self.solver.brief else [0, self.default]
+        return list(dict.fromkeys((*first, *range(len(self.solver.ladder)))))
 
     def reach(self, level: float, optimum: Sequence[float]) -> int | None:
         """The loosest setting of the ladder that comes within `level`, by its place."""
@@ -179,7 +186,7 @@ class Contest:
         self.optimum[bias] = tuple(float(value) for value in lowest)
 
     def _explore(self, solver: Solver, before: Sequence[Entry]) -> Entry:
-        """Run the default, then the ladder from loose to tight, for as long as it gains."""
+        """Run the default, and the ladder from loose to tight for as long as it gains."""
         entry = Entry(solver)
         limit = self._limit(before, solver)
         try:
@@ -193,11 +200,11 @@ class Contest:
 
     def _climb(self, entry: Entry, limit: float) -> None:
         ends, last, vain = time.perf_counter() + IN_ALL * limit, float("inf"), 0
-        for k in dict.fromkeys((entry.default, *range(len(entry.solver.ladder)))):
+        for k in entry.order():
             run: Run = self._child(entry.solver).ask(limit, "run", entry.settings[k])
             entry.runs[k], entry.timings[k], entry.error = run, [run.seconds], run.error
             self._lower(entry.solver.bias, run, f"{entry.solver.name} {entry.settings[k]}")
-            if k == entry.default:
+            if k not in range(len(entry.solver.ladder)):
                 continue
             now = excess(run, self.optimum.get(entry.solver.bias, ()))
             vain = vain + 1 if now > NO_GAIN * last else 0
@@ -219,13 +226,13 @@ class Contest:
         if solver.ours:
             return LOADING
         if not needed:
-            return LONGEST
+            return UNMATCHED
         return float(np.clip(PATIENCE * min(needed), SHORTEST, LONGEST))
 
     def _foremost(self, entries: Sequence[Entry]) -> dict[str, set[int]]:
         """The settings worth repeating, by solver: all of ours, the quickest peers a level."""
         chosen: dict[str, set[int]] = {}
-        for level in LEVELS:
+        for level in AIMED:
             reached = []
             for entry in entries:
                 k = entry.reach(level, self.optimum.get(entry.solver.bias, ()))

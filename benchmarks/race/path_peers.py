@@ -86,10 +86,10 @@ def _along(
     ladder: tuple[Options, ...],
     default: Options,
     bias: str = "free",
+    brief: bool = False,
 ) -> Solver:
-    return Solver(
-        f"{name}, path", package, prepare, fit, read_path, can, ladder, default, bias=bias
-    )
+    name = f"{name}, path"
+    return Solver(name, package, prepare, fit, read_path, can, ladder, default, bias, brief)
 
 
 _SAGA = {"solver": "saga", "random_state": 0}
@@ -151,5 +151,6 @@ SOLVERS = (
         _is_path,
         grade("tol", -1, -9, 2, max_iter=peers.MANY, **_SAGA),
         _SAGA,
+        brief=True,
     ),
 )

@@ -34,6 +34,11 @@ def _is_binary(facts: Facts) -> bool:
     return _is_smooth(facts) and facts.classes == 2
 
 
+def _is_double(facts: Facts) -> bool:
+    """Whether a solver that makes float64 of everything first has any business there."""
+    return _is_binary(facts) and not facts.single
+
+
 def _can_factor(facts: Facts) -> bool:
     outputs = facts.classes if facts.classes > 2 else 1
     return _is_smooth(facts) and facts.columns * outputs <= LARGEST_FACTORED
@@ -59,6 +64,7 @@ def _logistic(
         grade("tol", loosest, tightest, max_iter=MANY, **options),
         default=options,
         bias=bias,
+        brief=solver != "liblinear",
     )
 
 
@@ -191,7 +197,7 @@ SOLVERS = (
         prepare_liblinear,
         partial(fit_liblinear, solver=0, extra="-R"),
         read_liblinear,
-        lambda facts: _is_binary(facts) and facts.penalised,
+        lambda facts: _is_double(facts) and facts.penalised,
         grade("eps", 0, -10, 2),
         default={},
     ),
@@ -201,21 +207,21 @@ SOLVERS = (
         prepare_liblinear,
         partial(fit_liblinear, solver=7),
         read_liblinear,
-        lambda facts: _is_binary(facts) and facts.penalised,
+        lambda facts: _is_double(facts) and facts.penalised,
         grade("eps", 0, -10),
         default={},
         bias="penalised",
     ),
     _logistic(
         "liblinear",
-        lambda facts: _is_binary(facts) and facts.penalised,
+        lambda facts: _is_double(facts) and facts.penalised,
         0,
         -10,
         bias="penalised",
     ),
     _logistic(
         "liblinear",
-        lambda facts: _is_binary(facts) and facts.penalised,
+        lambda facts: _is_double(facts) and facts.penalised,
         0,
         -10,
         bias="penalised",

@@ -24,6 +24,8 @@ class Solver:
     can: whether it can do the task at all.
     ladder: options from loose to tight; the loosest that reaches a level counts.
     default: options that leave its accuracy and its iterations as they come.
+    brief: whether the default's limit of iterations makes it the least work; else it is tried
+        after the loosest setting of the ladder.
     bias: "free", or the other objective that it minimises, see `judge`.
     """
 
@@ -36,6 +38,7 @@ class Solver:
     ladder: tuple[Options, ...]
     default: Options
     bias: str = "free"
+    brief: bool = False
     ours: bool = False
 
     def version(self) -> str | None:

@@ -100,5 +100,6 @@ SOLVERS = (
         _has_l1,
         grade("tol", -1, -9, 2, max_iter=peers.MANY, solver="saga", random_state=0),
         default={"solver": "saga", "random_state": 0},
+        brief=True,
     ),
 )

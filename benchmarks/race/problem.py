@@ -30,9 +30,11 @@ class Codes:
         places = np.hstack([np.tile(np.arange(numbers), (n, 1)), self.codes + first[:-1]])
         values = np.hstack([self.numeric, np.ones(self.codes.shape)])
         borders = np.arange(n + 1) * places.shape[1]
-        return sparse.csr_array(
+        table = sparse.csr_array(
             (values.ravel(), places.ravel(), borders), shape=(n, int(first[-1]))
         )
+        table.eliminate_zeros()
+        return table
 
 
 @dataclass(frozen=True)

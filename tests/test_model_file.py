@@ -22,6 +22,7 @@ import onelayer
 from onelayer import model_file, strict_json
 from onelayer.errors import InputError, ModelFileError
 from onelayer.model_file import (
+    OPTIONAL_SECTIONS,
     SECTIONS,
     encode_model_file,
     name_file_in_errors,
@@ -465,7 +466,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 def test_the_schema_and_the_page_know_every_section() -> None:
     schema = json.loads((DOCS / "model.schema.json").read_text(encoding="utf-8"))
-    keys = ["format", "format_version", *SECTIONS, "sha256"]
+    keys = ["format", "format_version", *SECTIONS, *OPTIONAL_SECTIONS, "sha256"]
     assert [key for key in schema["properties"] if key in keys] == keys
     page = (DOCS / "model-file.md").read_text(encoding="utf-8")
     assert [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")] == keys

@@ -71,7 +71,8 @@ TABLES = {
 @pytest.mark.parametrize("name", TABLES)
 def test_the_answer_is_the_optimum_and_the_proof_holds(name, C):
     features, y = TABLES[name]()
-    if name == "mixed" and np.inf == C:
+    weak = name == "mixed" and np.isinf(C)
+    if weak:
         C = 1e4  # levels of a category sum to 1
     rows = rows_of(features, y, np.random.default_rng(2).integers(1, 4, N) * 1.0)
     assert suits(rows, SigmoidLoss(1))

@@ -10,7 +10,7 @@ from onelayer.cli.options import Command, list_option, table_options
 from onelayer.errors import InputError
 
 GRADIENT_DESCENT = "gradient_descent"
-SOLVERS = ("auto", "newton", "newton_cg", GRADIENT_DESCENT)
+SOLVERS = ("auto", "newton", "newton_cg", "gram", GRADIENT_DESCENT)
 
 
 def training_options(command: Command) -> Command:

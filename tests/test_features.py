@@ -79,6 +79,11 @@ def weights(X, k):
     return np.random.default_rng(k).normal(size=(k, X.shape[1])) / (1 + np.abs(X).max(axis=0))
 
 
+def some(X):
+    """Two columns out of three, in order."""
+    return np.flatnonzero(np.arange(X.shape[1]) % 3)
+
+
 def origin(X):
     return np.linspace(-1, 1, X.shape[1])
 
@@ -102,6 +107,15 @@ OPERATIONS = {
     "absolute": (lambda F, X: F.absolute().back(Q), lambda X: Q @ np.abs(X)),
     "filled": (lambda F, X: F.count_filled(), lambda X: (X != 0).sum(axis=0)),
     "square lengths": (lambda F, X: F.square_lengths(), lambda X: (X**2).sum(axis=1)),
+    "columns": (
+        lambda F, X: F.columns(some(X)).linear(weights(X[:, some(X)], 2)),
+        lambda X: weights(X[:, some(X)], 2) @ X[:, some(X)].T,
+    ),
+    "curvature of columns": (
+        lambda F, X: F.columns(some(X)).curvature(Q[0]),
+        lambda X: (X[:, some(X)].T * Q[0]) @ X[:, some(X)],
+    ),
+    "no column": (lambda F, X: F.columns(some(X)[:0]).back(Q), lambda X: np.zeros((3, 0))),
     "moments": (
         lambda F, X: np.stack(F.moments(S, origin(X))),
         lambda X: np.stack(moments(X, S, origin(X))),

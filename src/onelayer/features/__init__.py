@@ -40,6 +40,9 @@ class Features(Protocol):
     def take(self, indices: Array) -> "Features":
         """The rows at `indices`, copied."""
 
+    def columns(self, indices: Array) -> "Features":
+        """The columns at `indices`, which ascend, copied; a chosen level becomes a sparse word."""
+
     def linear(self, W: Array) -> Array:
         """W X, (n_outputs, n_rows)."""
 

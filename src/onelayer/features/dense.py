@@ -45,6 +45,10 @@ class DenseFeatures:
     def take(self, indices: Array) -> "DenseFeatures":
         return DenseFeatures(self.values[indices], self.shift)
 
+    def columns(self, indices: Array) -> "DenseFeatures":
+        shift = None if self.shift is None else self.shift[indices]
+        return DenseFeatures(self.values[:, indices], shift)
+
     def linear(self, W: Array) -> Array:
         return np.asarray(W @ self.values.T)
 

@@ -62,6 +62,19 @@ class MixedFeatures:
         words = None if self.words is None else self.words[indices]
         return MixedFeatures(self.numeric[indices], self.codes[indices], self.level_counts, words)
 
+    def columns(self, indices: Array) -> "MixedFeatures":
+        p, first = self.numeric.shape[1], self.numeric.shape[1] + sum(self.level_counts)
+        levels = indices[(indices >= p) & (indices < first)] - p
+        words = [self._dummies(self._positions())[:, levels]]
+        if self.words is not None:
+            words.append(self.words[:, indices[indices >= first] - first])
+        return MixedFeatures(
+            self.numeric[:, indices[indices < p]],
+            np.zeros((self.n_rows, 0), dtype=np.int32),
+            (),
+            sparse.csr_array(sparse.hstack(words, format="csr")),
+        )
+
     def linear(self, W: Array) -> Array:
         Z = W[:, : self.numeric.shape[1]] @ self.numeric.T
         for codes, columns in self._levels():

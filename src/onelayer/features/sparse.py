@@ -57,6 +57,9 @@ class SparseFeatures:
     def take(self, indices: Array) -> "SparseFeatures":
         return SparseFeatures(self.values[indices])
 
+    def columns(self, indices: Array) -> "SparseFeatures":
+        return SparseFeatures(sparse.csr_array(self.values[:, indices]))
+
     def linear(self, W: Array) -> Array:
         if len(W) == 1:  # the product with one vector has no copy of W to make
             return np.asarray(self.values @ W[0])[None]

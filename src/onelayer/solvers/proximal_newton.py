@@ -1,0 +1,335 @@
+"""Proximal Newton on a working set of columns: L1 and elastic net, to a proved end.
+
+Each step minimises the parabola that touches F, plus the L1 norm itself, so that weights are
+exactly 0. On wide tables only the columns that can matter take part; a pass over all of them then
+says which others would leave 0, and the dual point of that pass how far F can still fall. The loop
+ends by that proof.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.certificate import SMALLEST_RHO, Certificate, combine, no_certificate
+from onelayer.objective import Evaluation
+from onelayer.solvers import duality, support
+from onelayer.solvers.duality import Dual
+from onelayer.solvers.penalised import Penalised
+from onelayer.solvers.proximal_step import (
+    State,
+    aim,
+    begin,
+    begin_from_sample,
+    descend,
+    draw_sample,
+    take_hessian,
+)
+from onelayer.solvers.second_order import RELATIVE_GAP, Point
+from onelayer.solvers.solution import Progress, Solution
+
+Array = NDArray[Any]
+Watch = Callable[[Progress], None]
+
+SMALL = 600  # parameters that are worked on all at once; beyond, a working set
+FIRST = 64  # columns that join a working set at a time, at least
+MOST_ROUNDS = 200
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is known at one theta about the whole problem.
+
+    Attributes
+    ----------
+    theta: (n_outputs, p + 1), over all columns. evaluation: there, over all columns.
+    columns: those that take part; None for all. part: the problem over them. state: its steps.
+    dual: the dual bound. point: lambda and m on what may differ from 0, or None.
+    """
+
+    theta: Array
+    evaluation: Evaluation
+    columns: Array | None
+    part: Penalised
+    state: State
+    dual: Dual
+    point: Point | None = None
+    passes: int = 0
+    history: tuple[Progress, ...] = ()
+    status: str = ""
+
+    @property
+    def gap(self) -> float:
+        """The best bound of the excess."""
+        return self.dual.gap if self.point is None else min(self.dual.gap, self.point.gap)
+
+    @property
+    def rho(self) -> float:
+        """The distance in standard errors, inf where the Hessian of the support is singular."""
+        return math.inf if self.point is None else self.point.rho
+
+
+def solve(
+    problems: list[Penalised],
+    tol: float = 1e-4,
+    start: Array | None = None,
+    watch: Watch | None = None,
+) -> Solution:
+    """Minimise each output's problem to its proved end.
+
+    Parameters
+    ----------
+    problems: one, or one for each sigmoid output.
+    tol: the largest distance from the optimum, in standard errors.
+    start: (n_outputs, p + 1) in the problems' coordinates.
+    watch: told the `Progress` after each round.
+    """
+    parts = []
+    for k, problem in enumerate(problems):
+        own = start if start is None or len(problems) == 1 else start[k : k + 1]
+        began = time.perf_counter()
+        parts.append(finish(problem, run(problem, tol, own, watch), time.perf_counter() - began))
+    return parts[0] if len(parts) == 1 else join(parts)
+
+
+def run(problem: Penalised, tol: float, start: Array | None, watch: Watch | None = None) -> Round:
+    """Rounds from `start`, or from the best answer without weights, to the end."""
+    theta = problem.objective.start() if start is None else start
+    found = first_round(problem, theta, cold=start is None)
+    return proceed(problem, found, tol, watch)
+
+
+def first_round(problem: Penalised, theta: Array, cold: bool) -> Round:
+    """Look at the start: all columns at once where they are few."""
+    if problem.objective.size <= SMALL:
+        state = (begin_from_sample if cold else begin)(problem, theta)
+        return look(problem, problem, state, None, 0, ())
+    evaluation = problem.objective.evaluate(theta)
+    dual = duality.measure(problem, evaluation, theta)
+    columns = choose_columns(problem, evaluation, theta, FIRST)
+    return open_columns(problem, theta, columns, evaluation, dual, 1, ())
+
+
+def open_columns(
+    problem: Penalised,
+    theta: Array,
+    columns: Array,
+    evaluation: Evaluation,
+    dual: Dual,
+    passes: int,
+    history: tuple[Progress, ...],
+) -> Round:
+    """A round over a new working set."""
+    part = problem.over(columns)
+    state = begin(part, theta[:, np.append(columns, theta.shape[1] - 1)])
+    return Round(theta, evaluation, columns, part, state, dual, None, passes, history)
+
+
+def proceed(problem: Penalised, found: Round, tol: float, watch: Watch | None = None) -> Round:
+    """Rounds until the end is proved, or float64 allows no more."""
+    watch = watch or (lambda progress: None)
+    until = first_until(problem, found, tol)
+    for _ in range(MOST_ROUNDS):
+        state = descend(found.part, found.state, until)
+        passes = found.passes + (0 if found.columns is None else 1)
+        found = look(problem, found.part, state, found, passes, found.history)
+        watch(found.history[-1])
+        outside = violations(problem, found)
+        if outside.any():
+            found = widen(problem, found, outside)
+            until = max(0.1 * math.sqrt(potential(problem, found, outside)), 0.1 * tol)
+            continue
+        if state.decrement <= tol:
+            found = prove(problem, found, tol)
+            if is_proved(problem, found, tol):
+                return replace(found, status="optimal")
+        if found.state.stuck or until < 1e-15:
+            good = found.gap <= 1e-6 * abs(problem.value(found.evaluation, found.theta))
+            return replace(found, status="rounding" if good else "stalled")
+        until = nearer(problem, found, min(until, state.decrement))
+    return replace(found, status="stalled")
+
+
+def nearer(problem: Penalised, found: Round, decrement: float) -> float:
+    """The decrement to go on to: a dual gap shrinks like the decrement, not like its square."""
+    wanted = RELATIVE_GAP * problem.value(found.evaluation, found.theta)
+    share = wanted / found.gap if found.point is None and math.isfinite(found.gap) else 1.0
+    return 0.3 * decrement * min(max(share, 1e-6), 0.3)
+
+
+def first_until(problem: Penalised, found: Round, tol: float) -> float:
+    """How near the first working set is to be solved: as near as what stands outside allows."""
+    outside = violations(problem, found)
+    return max(tol, 0.1 * math.sqrt(potential(problem, found, outside)))
+
+
+def look(
+    problem: Penalised,
+    part: Penalised,
+    state: State,
+    before: Round | None,
+    passes: int,
+    history: tuple[Progress, ...],
+) -> Round:
+    """Where the steps have led, seen over all columns: a pass, where not all take part."""
+    columns = None if before is None else before.columns
+    theta, evaluation = state.theta, state.evaluation
+    if columns is not None and before is not None:
+        theta = np.zeros_like(before.theta)
+        theta[:, np.append(columns, theta.shape[1] - 1)] = state.theta
+        evaluation = problem.objective.evaluate(theta)
+    dual = duality.measure(problem, evaluation, theta)
+    progress = Progress(
+        len(history),
+        float(evaluation.loss[0]) / problem.objective.where.weight,
+        problem.value(evaluation, theta),
+        math.inf,
+        state.length,
+    )
+    history = (*history, progress)
+    return Round(theta, evaluation, columns, part, state, dual, None, passes, history)
+
+
+def violations(problem: Penalised, found: Round) -> Array:
+    """By how much each column outside the working set exceeds its L1 penalty, (p,)."""
+    p = problem.objective.width - 1
+    if found.columns is None:
+        return np.zeros(p)
+    slopes = problem.log_loss_slopes(found.evaluation, found.theta)[:, :-1]
+    over = np.maximum(np.abs(slopes).max(axis=0) - problem.kappa[:-1], 0)
+    over[found.columns] = 0
+    return np.asarray(over)
+
+
+def potential(problem: Penalised, found: Round, outside: Array) -> float:
+    """About the squared decrement that the columns outside would bring."""
+    curved = np.diag(found.state.H)
+    return float(np.square(outside).sum() / max(float(np.median(curved)), 1e-300))
+
+
+def choose_columns(problem: Penalised, evaluation: Evaluation, theta: Array, most: int) -> Array:
+    """The columns that are not 0, and those whose slopes exceed their penalty most."""
+    slopes = np.abs(problem.log_loss_slopes(evaluation, theta)[:, :-1]).max(axis=0)
+    over = slopes - problem.kappa[:-1]
+    held = (theta[:, :-1] != 0).any(axis=0)
+    over[held] = -np.inf
+    joining = np.argsort(-over, kind="stable")[:most]
+    return np.union1d(np.flatnonzero(held), joining[over[joining] > 0])
+
+
+def widen(problem: Penalised, found: Round, outside: Array) -> Round:
+    """Let the columns join that exceed their penalty most; those that are 0 and idle leave."""
+    held = np.flatnonzero((found.theta[:, :-1] != 0).any(axis=0))
+    joining = np.argsort(-outside, kind="stable")[: max(FIRST, 2 * len(held))]
+    columns = np.union1d(held, joining[outside[joining] > 0])
+    passes = found.passes + found.state.passes
+    return open_columns(
+        problem, found.theta, columns, found.evaluation, found.dual, passes, found.history
+    )
+
+
+def prove(problem: Penalised, found: Round, tol: float) -> Round:
+    """lambda and m where all that may differ from 0 takes part and curves F."""
+    part, state = found.part, found.state
+    free = ~np.append(part.objective.where.frozen[:-1], part.objective.where.frozen[-1])
+    alive = np.tile(free, (part.objective.n_outputs, 1))
+    if found.columns is None:
+        alive[:, :-1] &= ~found.dual.zero
+    else:
+        outside = np.ones(problem.objective.width - 1, dtype=bool)
+        outside[found.columns] = False
+        if not found.dual.zero[:, outside].all():
+            return found
+        alive[:, :-1] &= ~found.dual.zero[:, found.columns]
+    H, stretch, state = lower_bound(part, state)
+    point = support.prove(part, state.evaluation, state.theta, H, alive, stretch)
+    if point is None or not math.isfinite(point.rho):
+        return replace(found, state=state)
+    last = replace(found.history[-1], rho=point.rho)
+    return replace(found, state=state, point=point, history=(*found.history[:-1], last))
+
+
+def lower_bound(part: Penalised, state: State) -> tuple[Array, float, State]:
+    """A matrix that the Hessian at theta exceeds, up to e^-stretch, by the cheapest means."""
+    if state.exact:
+        return state.H, 0.0, state
+    sample = draw_sample(part)
+    if sample is not None:
+        seen = sample.objective.evaluate(state.theta, hessian=True)
+        assert seen.hessian is not None
+        return seen.hessian[0], 0.0, state
+    state = aim(part, take_hessian(part, state))
+    return state.H, 0.0, state
+
+
+def is_proved(problem: Penalised, found: Round, tol: float) -> bool:
+    """The stop rule: the gap, and the distance where there is one."""
+    value = problem.value(found.evaluation, found.theta)
+    near = found.gap <= RELATIVE_GAP * max(value - found.gap, 0.0)
+    return near and (found.rho <= tol or found.point is None)
+
+
+def finish(problem: Penalised, found: Round, seconds: float) -> Solution:
+    """The solution in the table's units."""
+    W, b = problem.objective.where.to_parameters(found.theta)
+    value = problem.value(found.evaluation, found.theta)
+    return Solution(
+        W=W,
+        b=b,
+        objective=value,
+        cost=float(found.evaluation.loss[0]) / problem.objective.where.weight,
+        certificate=certify(found),
+        status=found.status,
+        message=_MESSAGES[found.status],
+        passes=found.passes + found.state.passes,
+        seconds=seconds,
+        iterations=found.history[-1].iteration,
+        solver="proximal_newton",
+        history=found.history,
+    )
+
+
+def certify(found: Round) -> Certificate:
+    """Both bounds where there are both; the gap alone where the Hessian is singular."""
+    gap = max(found.gap, 0.5 * SMALLEST_RHO**2)
+    if not math.isfinite(gap):
+        return no_certificate("the optimum is still too far for a bound")
+    if found.point is None or not math.isfinite(found.rho):
+        return Certificate(gap, math.inf, "duality", found.dual.rounding, _NO_RHO)
+    rho = max(found.rho, SMALLEST_RHO)
+    return Certificate(gap, rho, "factored", found.point.rounding)
+
+
+def join(parts: list[Solution]) -> Solution:
+    """One solution for outputs solved one after the other."""
+    first = parts[0]
+    worst = max(parts, key=lambda part: ("optimal", "rounding", "stalled").index(part.status))
+    return replace(
+        first,
+        W=np.vstack([part.W for part in parts]),
+        b=np.vstack([part.b for part in parts]),
+        objective=sum(part.objective for part in parts),
+        cost=sum(part.cost for part in parts),
+        certificate=combine([part.certificate for part in parts]),
+        status=worst.status,
+        message=worst.message,
+        passes=sum(part.passes for part in parts),
+        seconds=sum(part.seconds for part in parts),
+        iterations=sum(part.iterations for part in parts),
+        history=tuple(p for part in parts for p in part.history),
+    )
+
+
+_NO_RHO = (
+    "columns that may take part depend on each other, or one at the edge of its penalty may take "
+    "part or not, so that no distance in standard errors exists"
+)
+_MESSAGES = {
+    "optimal": "the optimum is reached, proved to the tolerance asked for",
+    "rounding": "as near the optimum as float64 allows; the certificate says how near",
+    "stalled": "no step lowers the objective any more, though the optimum is not proved",
+}

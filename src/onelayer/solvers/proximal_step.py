@@ -1,0 +1,209 @@
+"""Steps of proximal Newton on one problem: aim at the minimum of a parabola plus L1, search, learn.
+
+The parabola's curvature is the Hessian where that is cheap. Where a pass for the Hessian costs many
+for the gradient, it is kept over the steps, bent to what each step has shown (BFGS), and taken
+anew only when the steps stop shrinking. Long tables take it from a random tenth of their rows.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.objective import Evaluation
+from onelayer.rows.memory import MemoryRows
+from onelayer.solvers.corners import minimise
+from onelayer.solvers.penalised import Penalised
+from onelayer.solvers.support import pin_biases
+
+Array = NDArray[Any]
+
+SAMPLE_SHARE = 10
+ROWS_PER_PARAMETER = 50  # with fewer rows than this a parameter, a sample is a poor guide
+POOR = 0.3  # a step that leaves more of the decrement than this asks for a Hessian of its own
+SHORTEST = 1e-9
+LEVEL = 1e-13  # share of the objective that rounding may add to it along a step
+
+# Seconds on one core, measured in orders of magnitude: a pass, its rows, their values; a product of
+# two values of a row in a dense Hessian and in a sparse one.
+PASS, ROW, VALUE, DENSE, SPARSE = 2e-4, 2e-8, 2e-9, 1e-10, 5e-9
+
+
+@dataclass(frozen=True)
+class State:
+    """Where the steps stand.
+
+    Attributes
+    ----------
+    theta: (n_outputs, p + 1). evaluation: there. H: (D, D), the parabola's curvature.
+    exact: whether H is the Hessian at theta. anchor: the last theta and Hessian that were exact.
+    target: where the parabola plus L1 is least. decrement: |target - theta| in the norm of H.
+    stuck: no step lowers F any more. passes, steps: taken. length: of the last step.
+    """
+
+    theta: Array
+    evaluation: Evaluation
+    H: Array
+    exact: bool
+    anchor: tuple[Array, Array] | None
+    target: Array
+    decrement: float = math.inf
+    stuck: bool = False
+    passes: int = 0
+    steps: int = 0
+    length: float = 0.0
+
+
+def begin(problem: Penalised, theta: Array) -> State:
+    """A state at `theta` with the Hessian there: one pass."""
+    return take_hessian(problem, State(theta, _no_pass(), np.zeros((0, 0)), False, None, theta))
+
+
+def begin_from_sample(problem: Penalised, theta: Array) -> State:
+    """The solution of a random tenth of the rows and its Hessian, where a tenth is enough."""
+    sample = draw_sample(problem)
+    if sample is None:
+        return begin(problem, theta)
+    scale = problem.objective.rows.n_rows / sample.objective.rows.n_rows
+    rows = sample.objective.rows
+    block = replace(rows.block, weights=rows.block.weights * scale)
+    scaled = sample.with_rows(MemoryRows(block, rows.n_jobs))
+    enough = math.sqrt(0.04 * problem.objective.size * scale)
+    found = descend(scaled, begin_from_sample(scaled, theta), enough)
+    if not found.exact:
+        found = take_hessian(scaled, found)
+    evaluation = problem.objective.evaluate(found.theta)
+    return State(found.theta, evaluation, found.H, False, None, found.theta, passes=1)
+
+
+def draw_sample(problem: Penalised) -> Penalised | None:
+    """A tenth of the rows, unscaled, where their Hessian is a guide to that of all and saves time.
+
+    Its curvature is a lower bound of the whole table's: it is a part of the same sum.
+    """
+    rows = problem.objective.rows
+    k = rows.n_rows // SAMPLE_SHARE
+    if k < ROWS_PER_PARAMETER * problem.objective.size or is_cheap(problem):
+        return None
+    return problem.with_rows(MemoryRows(rows.sample(k), rows.n_jobs))
+
+
+def is_cheap(problem: Penalised) -> bool:
+    """Whether a Hessian costs little beside the pass that it is taken in."""
+    objective = problem.objective
+    features = objective.rows.block.features
+    n, values, k = features.n_rows, features.row_values, objective.n_outputs
+    pairs = k * (k + 1) / 2
+    squares = min(SPARSE * values**2, DENSE * features.n_columns**2)
+    return n * pairs * squares < PASS + n * (ROW + VALUE * values) * k
+
+
+def descend(problem: Penalised, state: State, until: float) -> State:
+    """Step until the decrement is at most `until`, or no step lowers F any more."""
+    if not math.isfinite(state.decrement):
+        state = aim(problem, state)
+    while state.decrement > until and not state.stuck:
+        state = aim(problem, move(problem, state))
+    return state
+
+
+def aim(problem: Penalised, state: State) -> State:
+    """Find the target; with a Hessian of its own where the last step has gained too little."""
+    before = state.decrement
+    found = _aim(problem, state)
+    if not state.exact and found.decrement > POOR * before:
+        found = _aim(problem, take_hessian(problem, state))
+    if state.steps and found.exact and found.decrement > 0.5 * before and _is_level(problem, found):
+        return replace(found, stuck=True)
+    return found
+
+
+def _aim(problem: Penalised, state: State) -> State:
+    kappa = np.tile(problem.kappa, problem.objective.n_outputs)
+    theta = state.theta.ravel()
+    c = state.evaluation.gradient[0] - state.H @ theta
+    target = minimise(state.H, c, kappa, theta)
+    d = target - theta
+    decrement = math.sqrt(max(float(d @ (state.H @ d)), 0.0))
+    return replace(state, target=target.reshape(state.theta.shape), decrement=decrement)
+
+
+def _is_level(problem: Penalised, state: State) -> bool:
+    value = problem.value(state.evaluation, state.theta)
+    return state.decrement**2 <= LEVEL * abs(value)
+
+
+def take_hessian(problem: Penalised, state: State) -> State:
+    """The Hessian at theta: one pass."""
+    evaluation = problem.objective.evaluate(state.theta, hessian=True)
+    unaimed = replace(state, decrement=math.inf)
+    return _with_hessian(problem, replace(unaimed, evaluation=evaluation, passes=state.passes + 1))
+
+
+def _with_hessian(problem: Penalised, state: State) -> State:
+    assert state.evaluation.hessian is not None
+    H = pin_biases(problem, state.evaluation.hessian[0])
+    evaluation = replace(state.evaluation, hessian=None)
+    return replace(state, evaluation=evaluation, H=H, exact=True, anchor=(state.theta, H))
+
+
+def move(problem: Penalised, state: State) -> State:
+    """A step towards the target that lowers F, halved as often as needed."""
+    cheap, kappa = is_cheap(problem), problem.kappa
+    d = state.target - state.theta
+    value = problem.value(state.evaluation, state.theta)
+    gained = float((kappa * (np.abs(state.target) - np.abs(state.theta))).sum())
+    slope = float((problem.objective.by_output(state.evaluation.gradient) * d).sum()) + gained
+    length, passes = 1.0, state.passes
+    while length > SHORTEST:
+        theta = state.target if length == 1 else state.theta + length * d
+        with np.errstate(over="ignore", invalid="ignore"):  # far too long a step is no step
+            evaluation = problem.objective.evaluate(theta, hessian=cheap)
+            after = problem.value(evaluation, theta)
+        passes += 1
+        if after <= value + max(1e-4 * length * slope, LEVEL * abs(value) * (length == 1)):
+            moved = replace(state, passes=passes, steps=state.steps + 1, length=length)
+            return _arrive(problem, moved, theta, evaluation)
+        length *= _shorten(value, after, slope, evaluation, d, gained, length)
+    if state.exact:
+        return replace(state, passes=passes, stuck=True)
+    return take_hessian(problem, replace(state, passes=passes))
+
+
+def _shorten(
+    value: float,
+    after: float,
+    slope: float,
+    evaluation: Evaluation,
+    d: Array,
+    gained: float,
+    length: float,
+) -> float:
+    """Where the tangents at both ends meet, as a share of the length, kept in [0.1, 0.5]."""
+    end = float(evaluation.gradient[0] @ d.ravel()) + gained
+    if not (math.isfinite(after) and math.isfinite(end) and end > slope):
+        return 0.1
+    meet = (after - value - end * length) / (slope - end)
+    return min(max(meet / length, 0.1), 0.5)
+
+
+def _arrive(problem: Penalised, state: State, theta: Array, evaluation: Evaluation) -> State:
+    """The state at the step's end, with its Hessian or the old one bent to the slopes' change."""
+    s = (theta - state.theta).ravel()
+    y = evaluation.gradient[0] - state.evaluation.gradient[0]
+    state = replace(state, theta=theta, evaluation=evaluation)
+    if evaluation.hessian is not None:
+        return _with_hessian(problem, state)
+    Hs = state.H @ s
+    bent, straight = float(s @ y), float(s @ Hs)
+    H = state.H
+    if 0.05 * straight < bent < 20 * straight:
+        H = H + np.outer(y, y / bent) - np.outer(Hs, Hs / straight)
+    return replace(state, H=H, exact=False)
+
+
+def _no_pass() -> Evaluation:
+    nothing = np.zeros(1)
+    return Evaluation(nothing, nothing, nothing[None], nothing, nothing, nothing)

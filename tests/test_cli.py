@@ -354,6 +354,7 @@ def test_defaults_in_the_help_are_those_of_the_library():
         "--holdout": "holdout",
         "--seed": "seed",
         "--C": "C",
+        "--l1-ratio": "l1_ratio",
         "--solver": "solver",
         "--tol": "tol",
         "--learning-rate": "learning_rate",

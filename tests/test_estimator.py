@@ -419,7 +419,7 @@ def test_verbose_tells_the_cost_and_the_distance(capsys):
 
 BAD_OPTIONS = {
     "C": [0, -1, np.nan, "a", None, True],
-    "l1_ratio": [0.5, 1, np.nan, "a"],
+    "l1_ratio": [-0.1, 1.1, np.nan, "a", True],
     "fit_intercept": ["no", None, 2],
     "class_weight": ["even", 3, {0: -1, 1: 1}, {0: np.nan, 1: 1}, {0: 0, 1: 1}],
     "solver": ["lbfgs", None, 3],

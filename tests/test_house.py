@@ -30,6 +30,7 @@ ROOMS = (
     "solvers",
     "fitting",
     "strength",
+    "path",
     "outcome",
     "scoring",
     "table",

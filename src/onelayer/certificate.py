@@ -23,7 +23,7 @@ from onelayer.stored import Unbounded, find_outside
 
 Array = NDArray[Any]
 
-KINDS = ("factored", "sampled", "applied", "none")
+KINDS = ("factored", "sampled", "applied", "duality", "none")
 SMALLEST_RHO = 1e-10  # what float64 sums can tell; a smaller number would be a claim about noise
 
 
@@ -37,9 +37,10 @@ class Certificate:
         where nothing is proved.
     rho: each coefficient is at most this many standard errors from the exact one; inf likewise.
     kind: "factored" (Hessian factored), "sampled" (that of some of the rows, which is no more),
-        "applied" (Hessian only applied to vectors) or "none".
+        "applied" (Hessian only applied to vectors), "duality" (the gap alone, from a point of the
+        dual problem; rho is inf) or "none".
     rounding: the part of `rho` that allows for float64 arithmetic.
-    reason: where there is no certificate, why; else empty.
+    reason: where no distance is proved, why; else empty.
 
     >>> Certificate(gap=1e-12, rho=1e-6, kind="factored", rounding=1e-10).proved
     True
@@ -59,13 +60,18 @@ class Certificate:
 
     @property
     def proved(self) -> bool:
-        """Whether a distance from the optimum is proved at all."""
-        return math.isfinite(self.rho)
+        """Whether any distance from the optimum is proved, in the coefficients or in the cost."""
+        return math.isfinite(self.gap)
 
     def sentence(self) -> str:
         """The certificate in plain words."""
         if not self.proved:
             return f"No distance from the exact optimum is proved: {self.reason}."
+        if not math.isfinite(self.rho):
+            return (
+                f"Proved: the cost could fall by at most {self.gap:.1e} in total. No distance of "
+                f"the coefficients is proved: {self.reason}."
+            )
         return (
             f"Proved: every coefficient is within {self.rho:.1e} standard errors of the exact "
             f"optimum, and the cost could fall by at most {self.gap:.1e} in total."
@@ -147,9 +153,11 @@ def combine(parts: list[Certificate]) -> Certificate:
     for k, part in enumerate(parts):
         if not part.proved:
             return no_certificate(f"output {k}: {part.reason}")
+    apart = [f"output {k}: {part.reason}" for k, part in enumerate(parts) if part.reason]
     return Certificate(
         gap=sum(part.gap for part in parts),
         rho=math.sqrt(sum(part.rho**2 for part in parts)),
-        kind=parts[0].kind,
+        kind="duality" if apart else parts[0].kind,
         rounding=math.sqrt(sum(part.rounding**2 for part in parts)),
+        reason=apart[0] if apart else "",
     )

@@ -43,8 +43,8 @@ class TrainingFacts:
     table: name of the table; sha256: of its file's bytes, None for a frame.
     rows, positives: of the training rows; holdout_rows: rows held out and judged.
     left_out_lines: malformed lines of the file; without_target: rows without a value there.
-    C: as asked for, or as chosen; tol, seed: as asked for. solver, status, message, objective,
-        cost, passes, iterations, seconds, history: as in `Solution`.
+    C: as asked for, or as chosen; l1_ratio, tol, seed: as asked for. solver, status, message,
+        objective, cost, passes, iterations, seconds, history: as in `Solution`.
     test: name of the other table that the model was judged on, or None.
     """
 
@@ -58,6 +58,7 @@ class TrainingFacts:
     without_target: int
     seed: int
     C: Unbounded
+    l1_ratio: float
     tol: float
     solver: str
     status: str
@@ -78,6 +79,8 @@ class TrainingFacts:
             return "sha256 must be 64 digits from 0 to f"
         if not (self.C > 0 and self.tol > 0):
             return "C and tol must be above 0"
+        if not 0 <= self.l1_ratio <= 1:
+            return f"l1_ratio is {self.l1_ratio}, expected 0 to 1"
         if any(line < 1 for line in self.left_out_lines):
             return "left_out_lines are counted from 1"
         counts = ("holdout_rows", "without_target", "seed", "passes", "iterations")

@@ -19,8 +19,10 @@ from onelayer.solvers import (
     gram,
     newton,
     newton_cg,
+    proximal_newton,
     sampled_newton,
 )
+from onelayer.solvers.penalised import split_outputs
 from onelayer.solvers.solution import Progress, Solution
 
 SOLVERS = ("auto", "newton", "newton_cg", "gram", "gradient_descent")
@@ -39,6 +41,7 @@ def fit(
     loss: Loss,
     *,
     C: float = 1.0,
+    l1_ratio: float = 0.0,
     fit_intercept: bool = True,
     solver: str = "auto",
     tol: float = 1e-4,
@@ -48,13 +51,15 @@ def fit(
     watch: Watch | None = None,
     start: tuple[Array, Array] | None = None,
 ) -> Solution:
-    """Minimise sum_i s_i loss_i + |W|^2 / (2 C) over the rows.
+    """Minimise sum_i s_i loss_i + (1 / C) ((1 - l1_ratio) / 2 |W|^2 + l1_ratio |W|_1).
 
     Parameters
     ----------
     rows: features, labels and weights.
     loss: `SigmoidLoss` or `SoftmaxLoss`.
     C: inverse strength of the penalty, above 0; `inf` for none.
+    l1_ratio: share of the L1 penalty, 0 to 1; above 0 proximal Newton solves, and weights become
+        exactly 0.
     solver: one of `SOLVERS`; "auto" factors the Hessian up to `LARGEST_FACTORED` parameters and
         applies it beyond.
     tol: for the second-order solvers, the largest distance from the optimum in standard errors.
@@ -66,13 +71,15 @@ def fit(
 
     Raises
     ------
-    InputError: an unknown solver, a column beyond what float64 can square, or a start of another
-        shape.
+    InputError: an unknown solver or one that has no L1 penalty, a column beyond what float64 can
+        square, or a start of another shape.
     """
     if solver not in SOLVERS:
         raise InputError(f"solver={solver!r} is unknown: use one of {', '.join(SOLVERS)}")
     if start is not None:
         _check_start(rows, loss, *start)
+    if l1_ratio > 0 and np.isfinite(C):
+        return _fit_corners(rows, loss, C, l1_ratio, fit_intercept, solver, tol, watch, start)
     with single_threaded_blas():
         if solver == "auto" and direct.suits(rows, loss):
             found = direct.solve(rows, C, fit_intercept, tol, watch, start)
@@ -95,6 +102,31 @@ def fit(
         theta = None if start is None else _place(objective, *start)
         found = _SOLVE[solver](objective, tol, theta, watch)
         return found if first is None else first.then(found)
+
+
+def _fit_corners(
+    rows: MemoryRows,
+    loss: Loss,
+    C: float,
+    l1_ratio: float,
+    fit_intercept: bool,
+    solver: str,
+    tol: float,
+    watch: Watch | None,
+    start: tuple[Array, Array] | None,
+) -> Solution:
+    if solver != "auto":
+        raise InputError(
+            f"solver={solver!r} knows no L1 penalty: use solver='auto' with l1_ratio={l1_ratio}"
+        )
+    with single_threaded_blas():
+        shifted, where = shift_rows(rows, measure_columns(rows, fit_intercept))
+        problems = list(split_outputs(shifted, loss, where, C, l1_ratio))
+        theta = None
+        if start is not None:
+            theta = where.from_parameters(np.asarray(start[0]), np.asarray(start[1]))
+            theta[:, where.frozen] = 0
+        return proximal_newton.solve(problems, tol, theta, watch)
 
 
 def _check_start(rows: MemoryRows, loss: Loss, W: Array, b: Array) -> None:

@@ -48,6 +48,7 @@ def train(
     test: Any = None,
     seed: int = 0,
     C: float | str = 1.0,
+    l1_ratio: float = 0.0,
     solver: str = "auto",
     tol: float = 1e-4,
     learning_rate: float | str = 1.2,
@@ -70,7 +71,8 @@ def train(
         then trained on whole.
     seed: of the draw and of gradient descent's random start.
     C: inverse strength of the penalty; `inf` for none; "auto" for the one that does best on rows
-        left out one by one, see `choose_strength`. solver, tol, learning_rate, num_iterations,
+        left out one by one, see `choose_strength`. l1_ratio: share of L1 in the penalty, 0 to 1;
+        above 0 some weights are exactly 0. solver, tol, learning_rate, num_iterations,
         n_jobs, watch: see `fitting.fit`.
 
     Returns
@@ -94,7 +96,7 @@ def train(
     >>> model.positive, model.predict_proba({"debt": [20]}).shape
     ('yes', (1, 2))
     """
-    _check_options(holdout, test, C, tol, seed)
+    _check_options(holdout, test, C, l1_ratio, tol, seed)
     raw, other = read_table(table, names=names, na=na), _read_other(test, names)
     rows = _split(raw, target, positive, weight, 0.0 if test is not None else holdout, seed)
     warn_of_rows_without_target(raw, target, int(np.isnan(rows.labels).sum()))
@@ -115,6 +117,7 @@ def train(
         block,
         n_jobs,
         C,
+        l1_ratio,
         solver=solver,
         tol=tol,
         learning_rate=learning_rate,
@@ -128,7 +131,9 @@ def train(
         b=solution.b,
         averages=block.features.back(block.weights[None] / block.weights.sum())[0],
         certificate=solution.certificate,
-        training=_state_facts(raw, target, rows, seed, C, tol, solution),
+        training=_state_facts(
+            raw, target, rows, solution, seed=seed, C=C, l1_ratio=l1_ratio, tol=tol
+        ),
         evaluation=_judge(rows.block(features, rows.held), solution, n_jobs),
         threshold=THRESHOLD,
         strength=choice,
@@ -190,7 +195,9 @@ def _split(
     return _Rows(labels, weights, there & ~held, held)
 
 
-def _check_options(holdout: float, test: Any, C: float | str, tol: float, seed: int) -> None:
+def _check_options(
+    holdout: float, test: Any, C: float | str, l1_ratio: float, tol: float, seed: int
+) -> None:
     if test is None and not 0 <= holdout < 1:
         raise InputError(f"holdout is {holdout}, expected a share from 0 up to, not including, 1")
     if isinstance(C, str) and C != "auto":
@@ -198,6 +205,8 @@ def _check_options(holdout: float, test: Any, C: float | str, tol: float, seed: 
     for name, value in (("C", 1.0 if isinstance(C, str) else C), ("tol", tol)):
         if not value > 0:
             raise InputError(f"{name} is {value}, expected a number above 0")
+    if not 0 <= l1_ratio <= 1:
+        raise InputError(f"l1_ratio is {l1_ratio}, expected a share from 0 to 1")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**32):
         raise InputError(f"seed is {seed}, expected a whole number from 0 to {2**32 - 1}")
 
@@ -211,13 +220,13 @@ def _read_other(test: Any, names: Sequence[str] | None) -> Table | None:
 
 
 def _fit(
-    block: Block, n_jobs: int | None, C: float | str, **options: Any
+    block: Block, n_jobs: int | None, C: float | str, l1_ratio: float, **options: Any
 ) -> tuple[Solution, float, StrengthChoice | None]:
     """The solution, the C it is of, and how that was chosen."""
     rows, loss = MemoryRows(block, n_jobs), SigmoidLoss(1)
-    chosen, choice, start = settle_strength(rows, loss, C)
+    chosen, choice, start = settle_strength(rows, loss, C, l1_ratio=l1_ratio)
     warn_of_strength(choice)
-    solution = fit(rows, loss, C=chosen, start=start, **options)
+    solution = fit(rows, loss, C=chosen, l1_ratio=l1_ratio, start=start, **options)
     warn_of_outcome(solution)
     return solution, chosen, choice
 
@@ -230,7 +239,15 @@ def _judge(block: Block, solution: Solution, n_jobs: int | None) -> Evaluation |
 
 
 def _state_facts(
-    raw: Table, target: str, rows: _Rows, seed: int, C: float, tol: float, solution: Solution
+    raw: Table,
+    target: str,
+    rows: _Rows,
+    solution: Solution,
+    *,
+    seed: int,
+    C: float,
+    l1_ratio: float,
+    tol: float,
 ) -> TrainingFacts:
     return TrainingFacts(
         table=raw.name,
@@ -243,6 +260,7 @@ def _state_facts(
         without_target=int(np.isnan(rows.labels).sum()),
         seed=int(seed),
         C=float(C),
+        l1_ratio=float(l1_ratio),
         tol=float(tol),
         solver=solution.solver,
         status=solution.status,

@@ -61,6 +61,12 @@ def _options_of_fit() -> list[Any]:
             help="Inverse strength of the penalty; inf for none; auto to choose.  [default: 1.0]",
         ),
         click.option(
+            "--l1-ratio",
+            metavar="SHARE",
+            callback=_read_ratio,
+            help="Share of L1 in the penalty, 0 to 1.  [default: 0.0]",
+        ),
+        click.option(
             "--solver",
             default="auto",
             metavar="NAME",
@@ -153,6 +159,13 @@ def _read_share(context: object, option: object, given: str | None) -> float | N
     return share
 
 
+def _read_ratio(context: object, option: object, given: str | None) -> float | None:
+    share = None if given is None else _to_number(given)
+    if share is not None and not 0 <= share <= 1:
+        raise InputError(f"--l1-ratio {given}: a share from 0 (L2) to 1 (L1) is expected")
+    return share
+
+
 def _to_number(text: str) -> float:
     try:
         return float(text)
@@ -174,6 +187,8 @@ def settle_options(options: dict[str, Any]) -> dict[str, Any]:
         if name in given and not descends:
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag} is for gradient descent: add --solver {GRADIENT_DESCENT}")
+    if given.get("l1_ratio", 0) > 0 and given["solver"] != "auto":
+        raise InputError(f"--solver {given['solver']} knows no L1 penalty: leave out --l1-ratio")
     if "tol" in given and descends:
         raise InputError("--tol is not for gradient descent, which stops after --num-iterations")
     return given

@@ -30,14 +30,16 @@ Array = NDArray[Any]
 class OneLayerClassifier(ClassifierMixin, BaseEstimator):
     """A one-layer neural network: sigmoid outputs, or one softmax over several classes.
 
-    Minimises sum_i s_i loss_i + |W|^2 / (2 C), the bias never penalised: the minimiser is that of
-    scikit-learn's `LogisticRegression` with the same `C`, found exactly and with a proof.
+    Minimises sum_i s_i loss_i + (1 / C) ((1 - l1_ratio) / 2 |W|^2 + l1_ratio |W|_1), the bias never
+    penalised: the minimiser is that of scikit-learn's `LogisticRegression` with the same `C` and
+    `l1_ratio`, found exactly and with a proof.
 
     Parameters
     ----------
     C: inverse strength of the penalty, above 0; `np.inf` for none; "auto" for the one that does
         best on rows left out one by one.
-    l1_ratio: share of the L1 penalty; only 0 (pure L2) is available.
+    l1_ratio: share of the L1 penalty, from 0 (pure L2) to 1 (pure L1); above 0 some coefficients
+        are exactly 0, and `solver` must be "auto".
     fit_intercept: whether to fit a bias.
     class_weight: None, "balanced" (n / (n_classes count)), or a weight for each class.
     solver: "auto", "newton", "newton_cg" or "gradient_descent" (the article's loop).
@@ -167,13 +169,19 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
     def _solve(self, rows: MemoryRows, loss: Loss, copies: Array) -> Solution:
         """Set `C_` and `strength_`, and fit; `copies` are the weights of the classes."""
         self.C_, self.strength_, start = settle_strength(
-            rows, loss, self.C, fit_intercept=self.fit_intercept, copies=copies
+            rows,
+            loss,
+            self.C,
+            l1_ratio=float(self.l1_ratio),
+            fit_intercept=self.fit_intercept,
+            copies=copies,
         )
         warn_of_strength(self.strength_)
         solution = fit(
             rows,
             loss,
             C=self.C_,
+            l1_ratio=float(self.l1_ratio),
             fit_intercept=self.fit_intercept,
             solver=self.solver,
             tol=self.tol,

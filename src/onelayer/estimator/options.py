@@ -20,7 +20,7 @@ def check_options(estimator: Any) -> None:
             _is_auto(estimator.C) or _is_above_0(estimator.C),
             "a number above 0, inf, or 'auto'",
         ),
-        ("l1_ratio", estimator.l1_ratio == 0, "0: L1 and elastic net are not available"),
+        ("l1_ratio", _is_share(estimator.l1_ratio), "a number from 0 (pure L2) to 1 (pure L1)"),
         ("fit_intercept", isinstance(estimator.fit_intercept, (bool, np.bool_)), "True or False"),
         (
             "class_weight",
@@ -51,6 +51,10 @@ def _is_auto(value: Any) -> bool:
 def _is_above_0(value: Any, below: float | None = None) -> bool:
     number = isinstance(value, Real) and not isinstance(value, bool)
     return number and value > 0 and (below is None or value < below)
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= 1
 
 
 def _is_count(value: Any) -> bool:

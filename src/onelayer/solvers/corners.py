@@ -124,9 +124,7 @@ def _stay_in_orthant(H: Array, x: Array, slope: Array, kappa: Array) -> tuple[Ar
     return target, _fold(x, target)
 
 
-def _search(
-    H: Array, slope: Array, kappa: Array, x: Array, target: Array
-) -> tuple[float, float]:
+def _search(H: Array, slope: Array, kappa: Array, x: Array, target: Array) -> tuple[float, float]:
     """The least change of Q along x -> target, and how far along it is found (1: at the target)."""
     d = target - x
     size = kappa * np.abs(d)

@@ -81,15 +81,15 @@ def split_outputs(
     rows: MemoryRows, loss: Loss, where: Coordinates, C: float, l1_ratio: float
 ) -> Iterator[Penalised]:
     """One problem an output for sigmoids, whose parameters are apart; one for a softmax."""
-    several = isinstance(loss, SigmoidLoss) and loss.n_outputs > 1
-    for k in range(loss.n_outputs if several else 1):
-        if several:
+    if isinstance(loss, SigmoidLoss) and loss.n_outputs > 1:
+        for k in range(loss.n_outputs):
             own = replace(rows.block, labels=rows.block.labels[k : k + 1])
-            rows_k, loss_k = MemoryRows(own, rows.n_jobs), SigmoidLoss(1)
-        else:
-            rows_k, loss_k = rows, loss
-        objective = Objective(rows_k, loss_k, smooth_strength(C, l1_ratio), where)
-        yield Penalised(objective, C, l1_ratio, count_classes(rows_k, loss_k))
+            yield from split_outputs(
+                MemoryRows(own, rows.n_jobs), SigmoidLoss(1), where, C, l1_ratio
+            )
+        return
+    objective = Objective(rows, loss, smooth_strength(C, l1_ratio), where)
+    yield Penalised(objective, C, l1_ratio, count_classes(rows, loss))
 
 
 def count_classes(rows: MemoryRows, loss: Loss) -> Array:

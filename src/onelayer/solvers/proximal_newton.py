@@ -26,7 +26,7 @@ from onelayer.solvers.proximal_step import (
     begin,
     begin_from_sample,
     descend,
-    draw_sample,
+    rebase,
     take_hessian,
 )
 from onelayer.solvers.second_order import RELATIVE_GAP, Point
@@ -93,7 +93,7 @@ def solve(
         own = start if start is None or len(problems) == 1 else start[k : k + 1]
         began = time.perf_counter()
         parts.append(finish(problem, run(problem, tol, own, watch), time.perf_counter() - began))
-    return parts[0] if len(parts) == 1 else join(parts)
+    return join(parts)
 
 
 def run(problem: Penalised, tol: float, start: Array | None, watch: Watch | None = None) -> Round:
@@ -103,10 +103,56 @@ def run(problem: Penalised, tol: float, start: Array | None, watch: Watch | None
     return proceed(problem, found, tol, watch)
 
 
+def follow(problem: Penalised, found: Round, later: Penalised, next_C: float) -> Round:
+    """The first round under another strength, from the end of the one before.
+
+    On wide tables those columns take part whose slopes would have to change faster than their
+    penalty to stay at 0 (the sequential strong rule of Tibshirani et al., JRSS B 74, 2012), as far
+    as to `next_C`, so that the working set serves more than once. What the rule leaves out wrongly
+    the passes over all columns bring back.
+    """
+    evaluation = rebase_evaluation(problem, found, later)
+    dual = duality.measure(later, evaluation, found.theta)
+    if found.columns is None:
+        state = rebase(problem, found.state, later)
+        return Round(found.theta, evaluation, None, later, state, dual)
+    slopes = np.abs(problem.log_loss_slopes(found.evaluation, found.theta)[:, :-1]).max(axis=0)
+    held = (found.theta[:, :-1] != 0).any(axis=0)
+    if (held | (slopes > strong_rule(problem, later.C)))[_outside(later, found)].any():
+        columns = np.flatnonzero(held | (slopes > strong_rule(problem, next_C)))
+        return open_columns(later, found.theta, columns, evaluation, dual, 0, ())
+    part = found.part.with_strength(later.C)
+    state = rebase(found.part, found.state, part)
+    return Round(found.theta, evaluation, found.columns, part, state, dual)
+
+
+def strong_rule(problem: Penalised, C: float) -> Array:
+    """The slopes, (p,), up to which columns are expected to stay at 0 up to a strength of C."""
+    kappa = problem.kappa[:-1]
+    return np.asarray(2 * kappa * (problem.C / C) - kappa)
+
+
+def rebase_evaluation(problem: Penalised, found: Round, later: Penalised) -> Evaluation:
+    """The evaluation over all columns under another strength: no pass."""
+    raised = later.objective.penalty - problem.objective.penalty
+    more = raised * found.theta
+    return replace(
+        found.evaluation,
+        value=found.evaluation.value + 0.5 * (more * found.theta).sum(),
+        gradient=found.evaluation.gradient + more.reshape(1, -1),
+    )
+
+
+def _outside(problem: Penalised, found: Round) -> NDArray[np.bool_]:
+    outside = np.ones(problem.objective.width - 1, dtype=bool)
+    outside[found.columns] = False
+    return outside
+
+
 def first_round(problem: Penalised, theta: Array, cold: bool) -> Round:
     """Look at the start: all columns at once where they are few."""
     if problem.objective.size <= SMALL:
-        state = (begin_from_sample if cold else begin)(problem, theta)
+        state = begin_from_sample(problem, theta, cold)
         return look(problem, problem, state, None, 0, ())
     evaluation = problem.objective.evaluate(theta)
     dual = duality.measure(problem, evaluation, theta)
@@ -144,7 +190,7 @@ def proceed(problem: Penalised, found: Round, tol: float, watch: Watch | None = 
             until = max(0.1 * math.sqrt(potential(problem, found, outside)), 0.1 * tol)
             continue
         if state.decrement <= tol:
-            found = prove(problem, found, tol)
+            found = prove(problem, found)
             if is_proved(problem, found, tol):
                 return replace(found, status="optimal")
         if found.state.stuck or until < 1e-15:
@@ -232,7 +278,7 @@ def widen(problem: Penalised, found: Round, outside: Array) -> Round:
     )
 
 
-def prove(problem: Penalised, found: Round, tol: float) -> Round:
+def prove(problem: Penalised, found: Round) -> Round:
     """lambda and m where all that may differ from 0 takes part and curves F."""
     part, state = found.part, found.state
     free = ~np.append(part.objective.where.frozen[:-1], part.objective.where.frozen[-1])
@@ -240,30 +286,29 @@ def prove(problem: Penalised, found: Round, tol: float) -> Round:
     if found.columns is None:
         alive[:, :-1] &= ~found.dual.zero
     else:
-        outside = np.ones(problem.objective.width - 1, dtype=bool)
-        outside[found.columns] = False
-        if not found.dual.zero[:, outside].all():
+        if not found.dual.zero[:, _outside(problem, found)].all():
             return found
         alive[:, :-1] &= ~found.dual.zero[:, found.columns]
-    H, stretch, state = lower_bound(part, state)
-    point = support.prove(part, state.evaluation, state.theta, H, alive, stretch)
+    if support.is_singular(part, state.H, alive):  # a Hessian of its own would be no better
+        return found
+    H, state = lower_bound(part, state)
+    point = support.prove(part, state.evaluation, state.theta, H, alive)
     if point is None or not math.isfinite(point.rho):
         return replace(found, state=state)
     last = replace(found.history[-1], rho=point.rho)
     return replace(found, state=state, point=point, history=(*found.history[:-1], last))
 
 
-def lower_bound(part: Penalised, state: State) -> tuple[Array, float, State]:
-    """A matrix that the Hessian at theta exceeds, up to e^-stretch, by the cheapest means."""
+def lower_bound(part: Penalised, state: State) -> tuple[Array, State]:
+    """A matrix that the Hessian at theta is not below: of some rows, or the Hessian itself."""
     if state.exact:
-        return state.H, 0.0, state
-    sample = draw_sample(part)
-    if sample is not None:
-        seen = sample.objective.evaluate(state.theta, hessian=True)
+        return state.H, state
+    if state.part is not None:
+        seen = state.part.objective.evaluate(state.theta, hessian=True)
         assert seen.hessian is not None
-        return seen.hessian[0], 0.0, state
+        return seen.hessian[0], state
     state = aim(part, take_hessian(part, state))
-    return state.H, 0.0, state
+    return state.H, state
 
 
 def is_proved(problem: Penalised, found: Round, tol: float) -> bool:
@@ -301,11 +346,14 @@ def certify(found: Round) -> Certificate:
     if found.point is None or not math.isfinite(found.rho):
         return Certificate(gap, math.inf, "duality", found.dual.rounding, _NO_RHO)
     rho = max(found.rho, SMALLEST_RHO)
-    return Certificate(gap, rho, "factored", found.point.rounding)
+    kind = "factored" if found.state.part is None else "sampled"
+    return Certificate(gap, rho, kind, found.point.rounding)
 
 
 def join(parts: list[Solution]) -> Solution:
     """One solution for outputs solved one after the other."""
+    if len(parts) == 1:
+        return parts[0]
     first = parts[0]
     worst = max(parts, key=lambda part: ("optimal", "rounding", "stalled").index(part.status))
     return replace(
@@ -320,7 +368,9 @@ def join(parts: list[Solution]) -> Solution:
         passes=sum(part.passes for part in parts),
         seconds=sum(part.seconds for part in parts),
         iterations=sum(part.iterations for part in parts),
-        history=tuple(p for part in parts for p in part.history),
+        history=tuple(
+            replace(p, iteration=k) for k, p in enumerate(p for part in parts for p in part.history)
+        ),
     )
 
 

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.objective import Evaluation
-from onelayer.rows.memory import MemoryRows
 from onelayer.solvers.corners import minimise
 from onelayer.solvers.penalised import Penalised
+from onelayer.solvers.sample import Sample, draw_sample, thin
 from onelayer.solvers.support import pin_biases
 
 Array = NDArray[Any]
 
 SAMPLE_SHARE = 10
-ROWS_PER_PARAMETER = 50  # with fewer rows than this a parameter, a sample is a poor guide
+ROWS_PER_PARAMETER = 20  # with fewer rows than this a parameter, a sample is a poor guide
 POOR = 0.3  # a step that leaves more of the decrement than this asks for a Hessian of its own
 SHORTEST = 1e-9
 LEVEL = 1e-13  # share of the objective that rounding may add to it along a step
@@ -38,56 +38,83 @@ class State:
     Attributes
     ----------
     theta: (n_outputs, p + 1). evaluation: there. H: (D, D), the parabola's curvature.
-    exact: whether H is the Hessian at theta. anchor: the last theta and Hessian that were exact.
+    exact: whether H is the Hessian at theta.
     target: where the parabola plus L1 is least. decrement: |target - theta| in the norm of H.
     stuck: no step lowers F any more. passes, steps: taken. length: of the last step.
+    part: the problem over some of the rows, whose Hessian is a part of the whole's; or None.
     """
 
     theta: Array
     evaluation: Evaluation
     H: Array
     exact: bool
-    anchor: tuple[Array, Array] | None
     target: Array
     decrement: float = math.inf
     stuck: bool = False
     passes: int = 0
     steps: int = 0
     length: float = 0.0
+    part: Penalised | None = None
 
 
 def begin(problem: Penalised, theta: Array) -> State:
     """A state at `theta` with the Hessian there: one pass."""
-    return take_hessian(problem, State(theta, _no_pass(), np.zeros((0, 0)), False, None, theta))
+    return take_hessian(problem, State(theta, _no_pass(), np.zeros((0, 0)), False, theta))
 
 
-def begin_from_sample(problem: Penalised, theta: Array) -> State:
-    """The solution of a random tenth of the rows and its Hessian, where a tenth is enough."""
-    sample = draw_sample(problem)
+def begin_from_sample(problem: Penalised, theta: Array, cold: bool) -> State:
+    """The Hessian of a random part of the rows, where that is enough; from its solution if cold."""
+    sample = draw_part(problem)
     if sample is None:
         return begin(problem, theta)
-    scale = problem.objective.rows.n_rows / sample.objective.rows.n_rows
-    rows = sample.objective.rows
-    block = replace(rows.block, weights=rows.block.weights * scale)
-    scaled = sample.with_rows(MemoryRows(block, rows.n_jobs))
-    enough = math.sqrt(0.04 * problem.objective.size * scale)
-    found = descend(scaled, begin_from_sample(scaled, theta), enough)
+    scaled = problem.with_rows(sample.scaled)
+    found = _solve_sample(problem, scaled, sample, theta) if cold else begin(scaled, theta)
     if not found.exact:
         found = take_hessian(scaled, found)
     evaluation = problem.objective.evaluate(found.theta)
-    return State(found.theta, evaluation, found.H, False, None, found.theta, passes=1)
+    state = State(found.theta, evaluation, found.H, False, found.theta, passes=1)
+    return replace(state, part=problem.with_rows(sample.plain))
 
 
-def draw_sample(problem: Penalised) -> Penalised | None:
-    """A tenth of the rows, unscaled, where their Hessian is a guide to that of all and saves time.
+def _solve_sample(problem: Penalised, scaled: Penalised, sample: Sample, theta: Array) -> State:
+    """Solve the sample until its own error hides the rest, from the solution of a part of it."""
+    few = ROWS_PER_PARAMETER * problem.objective.size
+    if sample.scaled.n_rows > 4 * few:
+        thinned = problem.with_rows(thin(sample, few))
+        error = problem.objective.rows.n_rows / few
+        theta = descend(thinned, begin(thinned, theta), _own_error(problem, error)).theta
+    return descend(scaled, begin(scaled, theta), _own_error(problem, sample.scale))
 
-    Its curvature is a lower bound of the whole table's: it is a part of the same sum.
-    """
+
+def _own_error(problem: Penalised, scale: float) -> float:
+    """The decrement below which the answer of a sample is no nearer to that of all rows."""
+    return math.sqrt(0.04 * problem.objective.size * scale)
+
+
+def rebase(problem: Penalised, state: State, part: Penalised) -> State:
+    """The state at the same theta in `part`, the same rows under another strength: no pass."""
+    theta, n = state.theta, problem.objective.n_outputs
+    raised = part.objective.penalty - problem.objective.penalty
+    evaluation = replace(
+        state.evaluation,
+        value=state.evaluation.value + 0.5 * (raised * np.square(theta)).sum(),
+        gradient=state.evaluation.gradient + (raised * theta).reshape(1, -1),
+    )
+    return State(
+        theta,
+        evaluation,
+        state.H + np.diag(np.tile(raised, n)),
+        state.exact,
+        theta,
+        part=None if state.part is None else state.part.with_strength(part.C),
+    )
+
+
+def draw_part(problem: Penalised) -> Sample | None:
+    """A sample of the rows where its Hessian is a guide to that of all, and saves time."""
     rows = problem.objective.rows
-    k = rows.n_rows // SAMPLE_SHARE
-    if k < ROWS_PER_PARAMETER * problem.objective.size or is_cheap(problem):
-        return None
-    return problem.with_rows(MemoryRows(rows.sample(k), rows.n_jobs))
+    few = rows.n_rows // SAMPLE_SHARE < ROWS_PER_PARAMETER * problem.objective.size
+    return None if few or is_cheap(problem) else draw_sample(rows, problem.objective.loss)
 
 
 def is_cheap(problem: Penalised) -> bool:
@@ -146,7 +173,7 @@ def _with_hessian(problem: Penalised, state: State) -> State:
     assert state.evaluation.hessian is not None
     H = pin_biases(problem, state.evaluation.hessian[0])
     evaluation = replace(state.evaluation, hessian=None)
-    return replace(state, evaluation=evaluation, H=H, exact=True, anchor=(state.theta, H))
+    return replace(state, evaluation=evaluation, H=H, exact=True)
 
 
 def move(problem: Penalised, state: State) -> State:

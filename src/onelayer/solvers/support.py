@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onelayer.certificate import box_bound
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation
-from onelayer.solvers.factor import Factor, factor
+from onelayer.solvers.factor import factor
 from onelayer.solvers.penalised import Penalised
 from onelayer.solvers.second_order import EPS, Point, rounding
 
@@ -25,7 +25,7 @@ def subgradient(problem: Penalised, gradient: Array, theta: Array) -> Array:
     """The shortest subgradient of F + L1 at `theta`, (n_outputs, p + 1), each column for itself."""
     kappa = problem.kappa
     at_zero = np.sign(gradient) * np.maximum(np.abs(gradient) - kappa, 0)
-    return np.where(theta == 0, at_zero, gradient + kappa * np.sign(theta))
+    return np.asarray(np.where(theta == 0, at_zero, gradient + kappa * np.sign(theta)))
 
 
 def prove(
@@ -34,13 +34,12 @@ def prove(
     theta: Array,
     H: Array,
     alive: NDArray[np.bool_],
-    stretch: float = 0.0,
 ) -> Point | None:
     """lambda, m and rounding at `theta`, or None where the Hessian is singular over `alive`.
 
     Parameters
     ----------
-    evaluation: at `theta`. H: (D, D), a lower bound of the Hessian there up to e^-stretch.
+    evaluation: at `theta`. H: (D, D), the Hessian there or a part of it.
     alive: (n_outputs, p + 1), True for what may differ from 0 at the optimum, and the bias.
     """
     objective = problem.objective
@@ -59,11 +58,18 @@ def prove(
     centre = _centre_length(problem, inverse)
     bias = objective.where.weight * (0.25 if objective.n_outputs == 1 else 1.0)  # at most
     lost = 8 * EPS * (bias * centre**2 + len(M) / decomposed.condition)
-    m = _longest_row(problem, evaluation, inverse, stretch) * (1 + lost)
+    m = _longest_row(problem, evaluation, inverse) * (1 + lost)
     hidden = rounding(objective, theta, evaluation, 0, bias, m, centre)
     squared = max(float(g @ d + (g - M @ d) @ d), 0.0)
-    decrement = math.exp(stretch / 2) * ((1 + lost) * math.sqrt(squared) + hidden)
+    decrement = (1 + lost) * math.sqrt(squared) + hidden
     return Point(decrement, m, hidden, d)
+
+
+def is_singular(problem: Penalised, H: Array, alive: NDArray[np.bool_]) -> bool:
+    """Whether the curvature over `alive` leaves some direction flat."""
+    kept = np.flatnonzero(alive.ravel())
+    M = pin_biases(problem, H)[np.ix_(kept, kept)]
+    return not (len(kept) and factor(M).full)
 
 
 def pin_biases(problem: Penalised, H: Array) -> Array:
@@ -77,9 +83,7 @@ def pin_biases(problem: Penalised, H: Array) -> Array:
     return pinned
 
 
-def _longest_row(
-    problem: Penalised, evaluation: Evaluation, inverse: Array, stretch: float
-) -> float:
+def _longest_row(problem: Penalised, evaluation: Evaluation, inverse: Array) -> float:
     """m: a row's leverage is at most 1, and rows lie in the columns' box."""
     objective = problem.objective
     with np.errstate(divide="ignore"):
@@ -96,7 +100,7 @@ def _longest_row(
             for j in range(k)
         ]
     longest = max(box_bound(M, reach) for M in contrasts)
-    return min(m, math.exp(stretch / 2) * math.sqrt(max(longest, 0.0)))
+    return min(m, math.sqrt(max(longest, 0.0)))
 
 
 def _centre_length(problem: Penalised, inverse: Array) -> float:

@@ -44,7 +44,10 @@ def minimise(H: Array, c: Array, kappa: Array, x: Array) -> Array:
         if last is not None and np.array_equal(signs, last):
             return x
         target = _solve_face(H, x, slope, kappa, signs)
-        fall, step = _search(H, slope, kappa, x, target)
+        if _is_inside(x, target, signs):  # Q's own rounding must not refuse it
+            fall, step = 0.0, 1.0
+        else:
+            fall, step = _search(H, slope, kappa, x, target)
         last = signs if step == 1 else None
         if last is None:
             others = [_fold(x, target), *_stay_in_orthant(H, x, slope, kappa)]
@@ -62,6 +65,13 @@ def _guess(x: Array, slope: Array, curved: Array, kappa: Array) -> Array:
     """The sign that each parameter would have if its column were alone, 2 where it is free."""
     alone = curved * x - slope
     return np.where(kappa == 0, 2.0, np.sign(alone) * (np.abs(alone) > kappa))
+
+
+def _is_inside(x: Array, target: Array, signs: Array) -> bool:
+    """Whether both ends lie in the face that the signs name: Q is one parabola between them."""
+    there = np.where(signs == 2, 2.0, np.sign(target))
+    here = np.where(signs == 2, 2.0, np.sign(x))
+    return bool(np.array_equal(there, signs) and np.array_equal(here, signs))
 
 
 def _solve_face(H: Array, x: Array, slope: Array, kappa: Array, signs: Array) -> Array:

@@ -289,8 +289,6 @@ def prove(problem: Penalised, found: Round) -> Round:
         if not found.dual.zero[:, _outside(problem, found)].all():
             return found
         alive[:, :-1] &= ~found.dual.zero[:, found.columns]
-    if support.is_singular(part, state.H, alive):  # a Hessian of its own would be no better
-        return found
     H, state = lower_bound(part, state)
     point = support.prove(part, state.evaluation, state.theta, H, alive)
     if point is None or not math.isfinite(point.rho):

@@ -24,6 +24,7 @@ SAMPLE_SHARE = 10
 ROWS_PER_PARAMETER = 20  # with fewer rows than this a parameter, a sample is a poor guide
 POOR = 0.3  # a step that leaves more of the decrement than this asks for a Hessian of its own
 SHORTEST = 1e-9
+PATIENCE = 3
 LEVEL = 1e-13  # share of the objective that rounding may add to it along a step
 
 # Seconds on one core, measured in orders of magnitude: a pass, its rows, their values; a product of
@@ -42,6 +43,7 @@ class State:
     target: where the parabola plus L1 is least. decrement: |target - theta| in the norm of H.
     stuck: no step lowers F any more. passes, steps: taken. length: of the last step.
     part: the problem over some of the rows, whose Hessian is a part of the whole's; or None.
+    idle: steps in a row that did not halve the decrement where rounding hides what they gain.
     """
 
     theta: Array
@@ -55,6 +57,7 @@ class State:
     steps: int = 0
     length: float = 0.0
     part: Penalised | None = None
+    idle: int = 0
 
 
 def begin(problem: Penalised, theta: Array) -> State:
@@ -142,9 +145,8 @@ def aim(problem: Penalised, state: State) -> State:
     found = _aim(problem, state)
     if not state.exact and found.decrement > POOR * before:
         found = _aim(problem, take_hessian(problem, state))
-    if state.steps and found.exact and found.decrement > 0.5 * before and _is_level(problem, found):
-        return replace(found, stuck=True)
-    return found
+    idle = state.idle + 1 if found.decrement > 0.5 * before and _is_level(problem, found) else 0
+    return replace(found, idle=idle, stuck=idle >= PATIENCE)
 
 
 def _aim(problem: Penalised, state: State) -> State:

@@ -15,6 +15,7 @@ from onelayer.certificate import box_bound
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation
 from onelayer.solvers.factor import factor
+from onelayer.solvers.newton import FLAT
 from onelayer.solvers.penalised import Penalised
 from onelayer.solvers.second_order import EPS, Point, rounding
 
@@ -35,7 +36,7 @@ def prove(
     H: Array,
     alive: NDArray[np.bool_],
 ) -> Point | None:
-    """lambda, m and rounding at `theta`, or None where the Hessian is singular over `alive`.
+    """lambda, m and rounding at `theta`, or None where flat directions of `alive` allow none.
 
     Parameters
     ----------
@@ -48,28 +49,68 @@ def prove(
         return None
     M = pin_biases(problem, H)[np.ix_(kept, kept)]
     decomposed = factor(M)
-    if not decomposed.full:
-        return None
     g = subgradient(problem, objective.by_output(evaluation.gradient), theta).ravel()[kept]
+    if not decomposed.full:
+        free = _freedom(problem, evaluation, theta).reshape(-1, 2)[kept]
+        bent = bend_into_range(M, g, free)
+        if bent is None:
+            return None
+        g = bent
     d = decomposed.solve(g)
     d = d + decomposed.solve(g - M @ d)
+    if not decomposed.full and not _is_noise(problem, evaluation, g - M @ d, kept):
+        return None
     inverse = np.zeros_like(H)
     inverse[np.ix_(kept, kept)] = decomposed.inverse
     centre = _centre_length(problem, inverse)
     bias = objective.where.weight * (0.25 if objective.n_outputs == 1 else 1.0)  # at most
     lost = 8 * EPS * (bias * centre**2 + len(M) / decomposed.condition)
-    m = _longest_row(problem, evaluation, inverse) * (1 + lost)
+    m = _longest_row(problem, evaluation, inverse, decomposed.full) * (1 + lost)
     hidden = rounding(objective, theta, evaluation, 0, bias, m, centre)
     squared = max(float(g @ d + (g - M @ d) @ d), 0.0)
     decrement = (1 + lost) * math.sqrt(squared) + hidden
     return Point(decrement, m, hidden, d)
 
 
-def is_singular(problem: Penalised, H: Array, alive: NDArray[np.bool_]) -> bool:
-    """Whether the curvature over `alive` leaves some direction flat."""
-    kept = np.flatnonzero(alive.ravel())
-    M = pin_biases(problem, H)[np.ix_(kept, kept)]
-    return not (len(kept) and factor(M).full)
+def _freedom(problem: Penalised, evaluation: Evaluation, theta: Array) -> Array:
+    """The least and largest subgradient of each parameter, (n_outputs, p + 1, 2)."""
+    gradient, kappa = problem.objective.by_output(evaluation.gradient), problem.kappa
+    sign, zero = np.sign(theta), theta == 0
+    low = gradient + kappa * np.where(zero, -1.0, sign)
+    high = gradient + kappa * np.where(zero, 1.0, sign)
+    return np.stack([low, high], axis=-1)
+
+
+def bend_into_range(M: Array, g: Array, free: Array) -> Array | None:
+    """A subgradient near `g` without a part along the directions that M leaves flat, or None.
+
+    Along a flat direction no logit moves, so the L1 norm alone decides, and at an optimum some
+    choice of the slopes at 0 balances it. `free` (D, 2) says between which bounds each slope is.
+
+    >>> one_hot = np.array([[1.0, 0, 1], [0, 1, 1], [1, 1, 2]])
+    >>> free = np.array([[-1.0, 1.0], [0.5, 0.5], [0.0, 0.0]])
+    >>> bend_into_range(one_hot, np.array([0.0, 0.5, 0.0]), free).tolist()
+    [-0.5, 0.5, 0.0]
+    """
+    scale = np.sqrt(np.diag(M))
+    scale[scale == 0] = 1
+    values, vectors = np.linalg.eigh(M / scale / scale[:, None])
+    flat = vectors[:, values <= 10 * len(M) * EPS * values[-1]] / scale[:, None]
+    loose = np.flatnonzero(free[:, 1] > free[:, 0])
+    bent = g.copy()
+    bent[loose] -= np.linalg.lstsq(flat[loose].T, flat.T @ g, rcond=None)[0]
+    room = 1e-12 * (free[:, 1] - free[:, 0])
+    inside = (bent >= free[:, 0] - room) & (bent <= free[:, 1] + room)
+    return np.clip(bent, free[:, 0], free[:, 1]) if inside[loose].all() else None
+
+
+def _is_noise(problem: Penalised, evaluation: Evaluation, rest: Array, kept: Array) -> bool:
+    """Whether what a slope has outside the range of the Hessian is rounding and nothing else."""
+    where = problem.objective.where
+    span = np.append(np.abs(where.centre) / where.spread + where.reach, 1.0)
+    scale = np.sqrt(evaluation.miss[0]) * span + problem.kappa
+    noise = FLAT * EPS * np.tile(scale, problem.objective.n_outputs)
+    return bool((np.abs(rest) <= noise[kept]).all())
 
 
 def pin_biases(problem: Penalised, H: Array) -> Array:
@@ -83,11 +124,13 @@ def pin_biases(problem: Penalised, H: Array) -> Array:
     return pinned
 
 
-def _longest_row(problem: Penalised, evaluation: Evaluation, inverse: Array) -> float:
+def _longest_row(problem: Penalised, evaluation: Evaluation, inverse: Array, full: bool) -> float:
     """m: a row's leverage is at most 1, and rows lie in the columns' box."""
     objective = problem.objective
     with np.errstate(divide="ignore"):
         m = float(1 / np.sqrt(evaluation.least_curvature[0]))
+    if not full:  # the pseudo-inverse says nothing of the directions it left out
+        return m
     reach = np.where(objective.where.frozen[:-1], 0.0, objective.where.reach)
     n, width = objective.n_outputs, objective.width
     blocks = inverse.reshape(n, width, n, width)

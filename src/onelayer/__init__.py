@@ -23,6 +23,7 @@ _HOMES = {
     "nn_model": "network",
     "predict": "network",
     "OneLayerClassifier": "estimator",
+    "one_layer_path": "estimator",
     "Model": "model",
     "train": "training",
     "update": "updating",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from onelayer.errors import ModelFileError as ModelFileError
     from onelayer.errors import OneLayerWarning as OneLayerWarning
     from onelayer.estimator import OneLayerClassifier as OneLayerClassifier
+    from onelayer.estimator import one_layer_path as one_layer_path
     from onelayer.model import Model as Model
     from onelayer.network import backward_propagation as backward_propagation
     from onelayer.network import compute_cost as compute_cost

@@ -113,13 +113,13 @@ def train(
     )
     features = to_features(schema.encode(raw))
     block = rows.block(features, rows.trained)
+    asked = {"l1_ratio": l1_ratio, "tol": tol}
     solution, C, choice = _fit(
         block,
         n_jobs,
         C,
-        l1_ratio,
+        **asked,
         solver=solver,
-        tol=tol,
         learning_rate=learning_rate,
         num_iterations=num_iterations,
         watch=watch,
@@ -131,9 +131,7 @@ def train(
         b=solution.b,
         averages=block.features.back(block.weights[None] / block.weights.sum())[0],
         certificate=solution.certificate,
-        training=_state_facts(
-            raw, target, rows, solution, seed=seed, C=C, l1_ratio=l1_ratio, tol=tol
-        ),
+        training=_state_facts(raw, target, rows, solution, seed, C=C, **asked),
         evaluation=_judge(rows.block(features, rows.held), solution, n_jobs),
         threshold=THRESHOLD,
         strength=choice,
@@ -220,13 +218,13 @@ def _read_other(test: Any, names: Sequence[str] | None) -> Table | None:
 
 
 def _fit(
-    block: Block, n_jobs: int | None, C: float | str, l1_ratio: float, **options: Any
+    block: Block, n_jobs: int | None, C: float | str, **options: Any
 ) -> tuple[Solution, float, StrengthChoice | None]:
     """The solution, the C it is of, and how that was chosen."""
     rows, loss = MemoryRows(block, n_jobs), SigmoidLoss(1)
-    chosen, choice, start = settle_strength(rows, loss, C, l1_ratio=l1_ratio)
+    chosen, choice, start = settle_strength(rows, loss, C, l1_ratio=options["l1_ratio"])
     warn_of_strength(choice)
-    solution = fit(rows, loss, C=chosen, l1_ratio=l1_ratio, start=start, **options)
+    solution = fit(rows, loss, C=chosen, start=start, **options)
     warn_of_outcome(solution)
     return solution, chosen, choice
 
@@ -243,8 +241,8 @@ def _state_facts(
     target: str,
     rows: _Rows,
     solution: Solution,
-    *,
     seed: int,
+    *,
     C: float,
     l1_ratio: float,
     tol: float,

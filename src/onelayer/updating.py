@@ -166,8 +166,10 @@ def _revise(
 
 def _fit(model: Model, rows: MemoryRows, watch: Callable[[Progress], None] | None) -> Solution:
     """From the model's parameters by exact Newton steps: so near, each doubles the digits."""
-    options: dict[str, Any] = {"C": model.training.C, "tol": model.training.tol, "watch": watch}
-    if rows.n_columns >= LARGEST_FACTORED:
+    facts = model.training
+    options: dict[str, Any] = {"C": facts.C, "tol": facts.tol, "watch": watch}
+    options["l1_ratio"] = facts.l1_ratio
+    if rows.n_columns >= LARGEST_FACTORED or facts.l1_ratio > 0:
         return fit(rows, SigmoidLoss(1), start=(model.W, model.b), **options)
     first = fit(rows, SigmoidLoss(1), start=(model.W, model.b), solver="newton", **options)
     if first.status == "optimal":

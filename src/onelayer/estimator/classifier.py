@@ -120,17 +120,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         DataWarning: with C="auto", where the best C is the first or the last one tried.
         """
         check_options(self)
-        table, target = read_table(self, X, y)
-        weights = check_weights(sample_weight, table)
-        held = weights > 0
-        if not held.all():
-            table, target, weights = table[held], target[held], weights[held]
-        loss, labels = self._read_labels(target)
-        copies = np.ones(len(weights))
-        if self.class_weight is not None:
-            copies = self._weigh_classes(target, weights)
-            weights = weights * copies
-        rows = MemoryRows(Block(to_features(table), labels, weights), self.n_jobs)
+        rows, loss, copies = self._read_rows(X, y, sample_weight)
         self.solution_ = self._solve(rows, loss, copies)
         self.coef_, self.intercept_ = self.solution_.W, self.solution_.b[:, 0]
         self.n_iter_ = np.array([self.solution_.iterations], dtype=np.int32)
@@ -210,6 +200,23 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         # Sparse rows stay sparse, however full: a row's bits must not depend on those beside it.
         features = to_features(X, fullest=1.0)
         return predict_logits(features, self.coef_, self.intercept_[:, None], self.n_jobs)
+
+    def _read_rows(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[MemoryRows, Loss, Array]:
+        """The rows that count, their loss and class weights; sets `classes_`."""
+        table, target = read_table(self, X, y)
+        weights = check_weights(sample_weight, table)
+        held = weights > 0
+        if not held.all():
+            table, target, weights = table[held], target[held], weights[held]
+        loss, labels = self._read_labels(target)
+        copies = np.broadcast_to(1.0, len(weights))
+        if self.class_weight is not None:
+            copies = self._weigh_classes(target, weights)
+            weights = weights * copies
+        rows = MemoryRows(Block(to_features(table), labels, weights), self.n_jobs)
+        return rows, loss, copies
 
     def _read_labels(self, y: Array) -> tuple[Loss, Array]:
         """Set `classes_`; the loss, and labels (n_outputs, n) of 0/1 or (1, n) class numbers."""

@@ -32,7 +32,7 @@ def minimise(H: Array, c: Array, kappa: Array, x: Array) -> Array:
     H: (D, D), symmetric, of no negative curvature. c, kappa: (D,), kappa >= 0; 0 for a parameter
         without a penalty. x: (D,), the start.
 
-    >>> minimise(np.eye(3), np.array([-3.0, 0.5, 3.0]), np.ones(3), np.zeros(3)).tolist()
+    >>> minimise(np.eye(3), np.array([-3.0, 0.5, 3.0]), np.ones(3), np.zeros(3)).round(9).tolist()
     [2.0, 0.0, -2.0]
     """
     curved = np.diag(H).copy()

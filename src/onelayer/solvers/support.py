@@ -89,7 +89,7 @@ def bend_into_range(M: Array, g: Array, free: Array) -> Array | None:
 
     >>> one_hot = np.array([[1.0, 0, 1], [0, 1, 1], [1, 1, 2]])
     >>> free = np.array([[-1.0, 1.0], [0.5, 0.5], [0.0, 0.0]])
-    >>> bend_into_range(one_hot, np.array([0.0, 0.5, 0.0]), free).tolist()
+    >>> bend_into_range(one_hot, np.array([0.0, 0.5, 0.0]), free).round(9).tolist()
     [-0.5, 0.5, 0.0]
     """
     scale = np.sqrt(np.diag(M))

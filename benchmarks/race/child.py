@@ -63,11 +63,10 @@ class Bench:
         """The optimum of an objective that treats the bias in another way, by ours."""
         problem = _with_bias_as(bias, self.problem)
         chosen = {**options, "fit_intercept": False}
-        network = self.solver.fit(self.solver.prepare(problem), chosen)
-        W, b = self.solver.read(network)[0]
+        fits = self.solver.read(self.solver.fit(self.solver.prepare(problem), chosen))
         if bias == "penalised":
-            W, b = W[:, :-1], W[:, -1]
-        return Run(values=tuple(judge(self.problem, [(W, b)], bias)))
+            fits = [(W[:, :-1], W[:, -1]) for W, _ in fits]
+        return Run(values=tuple(judge(self.problem, fits, bias)))
 
     def measure(self) -> tuple[float, float]:
         """Seconds of one product with the table, and of one pass for the gradient."""

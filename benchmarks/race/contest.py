@@ -24,7 +24,8 @@ SHORTEST, LONGEST = 1.0, 8.0  # but at least and at most so many seconds a fit,
 IN_ALL = 1.5  # and so many times that for its whole ladder
 UNMATCHED = 25.0  # seconds a fit while no peer has reached the strictest level
 LOADING = 300.0
-FOREMOST = 2  # peers a level whose times are taken again, in turn with ours
+FOREMOST = 2  # peers a level whose times are taken again, in turn with ours,
+CLOSE = 1.5  # and all that took at most so many times the quickest peer's time
 SLOW = 20.0  # seconds: such a fit is repeated twice alone
 NO_GAIN = 0.9  # a tighter tolerance that leaves more of the excess than this gains nothing;
 IN_VAIN = 3  # so many in a row, and the ladder ends
@@ -239,7 +240,8 @@ class Contest:
                 if k is not None:
                     reached.append((not entry.solver.ours, entry.seconds(k), k, entry.solver.name))
             own = [place for place in reached if not place[0]]
-            rest = sorted(place for place in reached if place[0])[:FOREMOST]
+            rest = sorted(place for place in reached if place[0])
+            rest = [x for i, x in enumerate(rest) if i < FOREMOST or x[1] <= CLOSE * rest[0][1]]
             for _, _, k, name in (*own, *rest):
                 chosen.setdefault(name, set()).add(k)
         return chosen

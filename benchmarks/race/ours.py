@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from benchmarks.race.problem import Facts, Problem
+from benchmarks.race.problem import Problem
 from benchmarks.race.solvers import Fits, Options, Solver
 
 TIGHT = {"tol": 1e-9}  # for the reference: to the end that float64 allows
@@ -31,6 +31,22 @@ def fit_arrays(problem: Problem, options: Options) -> Any:
 
 def read_classifier(network: Any) -> Fits:
     return [(network.coef_, network.intercept_)]
+
+
+def fit_along(prepared: Any, options: Options) -> Any:
+    """All strengths, each from the solution for the one before."""
+    from onelayer.path import fit_path
+
+    from onelayer.loss import SigmoidLoss
+    from onelayer.rows.memory import MemoryRows
+
+    problem, block = prepared
+    chosen = {"l1_ratio": problem.l1_ratio, **options}
+    return fit_path(MemoryRows(block), SigmoidLoss(1), problem.strengths, **chosen)
+
+
+def read_path(path: Any) -> Fits:
+    return [(solution.W, solution.b[:, 0]) for solution in path.solutions]
 
 
 def prepare_codes(problem: Problem) -> Any:
@@ -75,7 +91,18 @@ SOLVERS = (
         prepare_arrays,
         fit_arrays,
         read_classifier,
-        lambda facts: not facts.path and not facts.l1_ratio,
+        lambda facts: not facts.path,
+        ladder=({},),
+        default={},
+        ours=True,
+    ),
+    Solver(
+        "onelayer, path",
+        "onelayer",
+        lambda problem: (problem, _to_block(problem)),
+        fit_along,
+        read_path,
+        lambda facts: facts.path,
         ladder=({},),
         default={},
         ours=True,
@@ -85,7 +112,8 @@ SOLVERS = (
 
 def count_passes(fitted: Any) -> int:
     """How often all rows were read."""
-    return int(getattr(fitted, "solution_", fitted).passes)
+    solutions = getattr(fitted, "solutions", None) or [getattr(fitted, "solution_", fitted)]
+    return sum(int(solution.passes) for solution in solutions)
 
 
 def time_product(problem: Problem) -> float:
@@ -102,15 +130,21 @@ def time_gradient(prepared: Any, fits: Fits) -> float:
     from onelayer.rows.blas import single_threaded_blas
     from onelayer.rows.memory import MemoryRows
 
-    W, b = fits[0]
+    W, b = fits[-1]
     loss = SigmoidLoss(1) if len(W) == 1 else SoftmaxLoss(len(W))
-    block = _to_block(prepared) if isinstance(prepared, Problem) else prepared
+    block = _find_block(prepared)
     with single_threaded_blas():
         rows = MemoryRows(block)
         rows, where = shift_rows(rows, measure_columns(rows, True))
         objective = Objective(rows, loss, 1.0, where)
         theta = where.from_parameters(W, np.reshape(b, (-1, 1)))
         return _time_best(lambda: objective.evaluate(theta))
+
+
+def _find_block(prepared: Any) -> Any:
+    if isinstance(prepared, Problem):
+        return _to_block(prepared)
+    return prepared[1] if isinstance(prepared, tuple) else prepared
 
 
 def _to_block(problem: Problem) -> Any:
@@ -131,8 +165,3 @@ def _time_best(task: Callable[[], Any]) -> float:
         task()
         seconds.append(time.perf_counter() - began)
     return float(np.median(seconds))
-
-
-def needs_reference(facts: Facts) -> bool:
-    """Whether ours can give the reference optimum."""
-    return any(solver.can(facts) for solver in SOLVERS)

@@ -6,7 +6,6 @@ for as long as it will, and ends the process where that was not enough.
 
 import ctypes
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -55,10 +54,6 @@ class Bench:
     prepared: Any = None
     fits: Fits = field(default_factory=list)
 
-    def run(self, options: Options) -> Run:
-        """Time the fit; judge what it found."""
-        return self._run(options, judge)
-
     def refer(self, options: Options, bias: str) -> Run:
         """The optimum of an objective that treats the bias in another way, by ours."""
         problem = _with_bias_as(bias, self.problem)
@@ -72,22 +67,30 @@ class Bench:
         """Seconds of one product with the table, and of one pass for the gradient."""
         return ours.time_product(self.problem), ours.time_gradient(self.prepared, self.fits)
 
-    def _run(self, options: Options, judged: Callable[..., list[float]]) -> Run:
+    def run(self, options: Options) -> Run:
+        """Time the fit; judge what it found."""
         before = _reset_peak()
-        seconds, fitted = _time(self.solver, self.prepared, options)
+        seconds, fitted = self._time(options)
         peak = _read_peak()
         timings = [seconds]
         while sum(timings) < SHORT and len(timings) < MOST_CALLS:
-            timings.append(_time(self.solver, self.prepared, options)[0])
+            timings.append(self._time(options)[0])
         self.fits = self.solver.read(fitted)
         memory = None if before is None or peak is None else (peak - before) / MB
         return Run(
             seconds=float(np.median(timings)),
             calls=len(timings),
-            values=tuple(judged(self.problem, self.fits, self.solver.bias)),
+            values=tuple(judge(self.problem, self.fits, self.solver.bias)),
             memory=memory,
             passes=ours.count_passes(fitted) if self.solver.ours and memory is not None else None,
         )
+
+    def _time(self, options: Options) -> tuple[float, Any]:
+        began = time.perf_counter()
+        whole = self.problem.whole
+        prepared = self.solver.prepare(self.problem) if whole else self.prepared
+        fitted = self.solver.fit(prepared, options)
+        return time.perf_counter() - began, fitted
 
 
 def serve(pipe: Connection, folder: Path, name: str) -> None:
@@ -132,12 +135,6 @@ def _with_bias_as(bias: str, problem: Problem) -> Problem:
     else:
         X = np.hstack([problem.X, ones])
     return Problem(X, problem.y, problem.strengths, problem.l1_ratio)
-
-
-def _time(solver: Solver, prepared: Any, options: Options) -> tuple[float, Any]:
-    began = time.perf_counter()
-    fitted = solver.fit(prepared, options)
-    return time.perf_counter() - began, fitted
 
 
 def _reset_peak() -> float | None:

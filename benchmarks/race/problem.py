@@ -42,7 +42,8 @@ class Problem:
     """Rows, class numbers and a penalty.
 
     sum_i loss_i + (1 / C) ((1 - l1_ratio) |W|^2 / 2 + l1_ratio |W|_1) is to be minimised for each
-    C of `strengths`; more than one is a path.
+    C of `strengths`; more than one is a path. `whole` has the clock start at the caller's arrays,
+    before a library's own layout is made of them.
     """
 
     X: Any
@@ -50,6 +51,7 @@ class Problem:
     strengths: tuple[float, ...] = (1.0,)
     l1_ratio: float = 0.0
     codes: Codes | None = None
+    whole: bool = False
 
     @property
     def classes(self) -> int:
@@ -70,19 +72,20 @@ class Problem:
             np.save(folder / "codes.npy", self.codes.codes)
         counts = self.codes and self.codes.level_counts
         (folder / "penalty.json").write_text(
-            json.dumps([self.strengths, self.l1_ratio, counts]), encoding="utf-8"
+            json.dumps([self.strengths, self.l1_ratio, counts, self.whole]), encoding="utf-8"
         )
 
     @classmethod
     def load(cls, folder: Path) -> "Problem":
-        strengths, l1_ratio, counts = json.loads((folder / "penalty.json").read_text("utf-8"))
+        stated = json.loads((folder / "penalty.json").read_text(encoding="utf-8"))
+        strengths, l1_ratio, counts, whole = stated
         dense = folder / "X.npy"
         X = np.load(dense) if dense.exists() else sparse.load_npz(folder / "X.npz")
         codes = None
         if counts is not None:
             parts = np.load(folder / "numeric.npy"), np.load(folder / "codes.npy")
             codes = Codes(*parts, tuple(counts))
-        return cls(X, np.load(folder / "y.npy"), tuple(strengths), l1_ratio, codes)
+        return cls(X, np.load(folder / "y.npy"), tuple(strengths), l1_ratio, codes, whole)
 
     def sample(self, rows: int, columns: int) -> "Problem":
         """A few rows and columns of it, of the same kind, for a first call that nobody times."""

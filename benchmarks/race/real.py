@@ -2,6 +2,7 @@
 
 import lzma
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def penalise(
             spread = X.std(axis=0)
             X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
         strengths = _path(X, plain.y, l1_ratio) if path else plain.strengths
-        return Problem(X, plain.y, strengths, l1_ratio)
+        return replace(plain, X=X, strengths=strengths, l1_ratio=l1_ratio)
 
     return changed
 

@@ -1,7 +1,7 @@
 """What is raced: the tables, kind by kind, and what onelayer is to reach on each."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +48,11 @@ def _draw(name: str, kind: str, aim: float, draw: Callable[[], Problem]) -> Task
     return Task(name, kind, lambda folder: draw(), aim=aim)
 
 
+def _draw_small(name: str, aim: float, draw: Callable[[], Problem]) -> Task:
+    """A table of which the whole call counts, from arrays to the answer."""
+    return _draw(name, "small", aim, lambda: replace(draw(), whole=True))
+
+
 def _read_with(task: Task, name: str, l1_ratio: float, path: bool, scale: bool) -> Task:
     """The same table under an L1 or elastic-net penalty."""
     read = real.penalise(task.read, l1_ratio, path=path, scale=scale)
@@ -59,7 +64,7 @@ normal, words = simulated.draw_normal, simulated.draw_sparse
 _A9A = Task("a9a", "wide sparse", partial(real.read_libsvm, name=A9A[0]), A9A, 3)
 _NEWS = Task("20news", "wide sparse", real.read_news, NEWS)
 _COVTYPE = Task("covtype", "tall, raw scales", real.read_covtype, COVTYPE, 10)
-_CANCER = _draw("breast-cancer", "small", 2, real.load_cancer)
+_CANCER = _draw_small("breast-cancer", 2, real.load_cancer)
 
 _PLAIN = (
     _COVTYPE,
@@ -76,11 +81,11 @@ _PLAIN = (
     _A9A,
     Task("w8a", "wide sparse", partial(real.read_libsvm, name=W8A[0]), W8A, 3),
     _draw("words-400k-50k", "wide sparse", 1, lambda: words(400_000, 50_000, 75)),
-    _draw("small-200-5", "small", 1, lambda: normal(200, 5)),
-    _draw("small-1k-20", "small", 2, lambda: normal(1000, 20)),
-    _draw("small-1k-20-unpenalised", "small", 2, lambda: normal(1000, 20, C=float("inf"))),
+    _draw_small("small-200-5", 1, lambda: normal(200, 5)),
+    _draw_small("small-1k-20", 2, lambda: normal(1000, 20)),
+    _draw_small("small-1k-20-unpenalised", 2, lambda: normal(1000, 20, C=float("inf"))),
     _CANCER,
-    _draw("small-5k-50", "small", 2, lambda: normal(5000, 50)),
+    _draw_small("small-5k-50", 2, lambda: normal(5000, 50)),
     _draw("dense-100-5k", "wide dense", 3, lambda: normal(100, 5000)),
     _draw("dense-2k-20k", "wide dense", 3, lambda: normal(2000, 20_000)),
     _draw("digits", "many classes", 3, real.load_digits),
@@ -104,7 +109,7 @@ QUICK = (
     _draw("quick-tall", "tall, synthetic", 1, lambda: normal(20_000, 20)),
     _draw("quick-codes", "tall, categories", 1, lambda: simulated.draw_codes(20_000, (40, 20, 7))),
     _draw("quick-words", "wide sparse", 1, lambda: words(5000, 3000, 20)),
-    _draw("quick-small", "small", 1, lambda: normal(1000, 20)),
+    _draw_small("quick-small", 1, lambda: normal(1000, 20)),
     _draw("quick-dense", "wide dense", 1, lambda: normal(60, 1000)),
     _draw("quick-classes", "many classes", 1, lambda: simulated.draw_classes(2000, 10, 4)),
 )

@@ -20,6 +20,7 @@ from onelayer.rows.memory import MemoryRows
 
 Array = NDArray[Any]
 
+PIECE = 1 << 12  # columns whose slopes stay in cache
 LARGEST_PENALTY = 1e300  # a weight under it is 0 to any digit; beyond, float64 would overflow
 
 
@@ -194,22 +195,24 @@ class Objective:
 
     def standardise(self, dW: Array, db: Array) -> Array:
         """Slopes by the tiles' weights and biases to slopes by theta, in Fortran order."""
-        where = self.where
-        slopes = np.empty((self.width, len(db)))  # outputs last, as wide products leave them
-        if where.residual_centre.any():
-            np.multiply(where.residual_centre[:, None], db, out=slopes[:-1])
-            np.subtract(dW.T, slopes[:-1], out=slopes[:-1])
-            slopes[:-1] /= where.spread[:, None]
-        else:
-            np.divide(dW.T, where.spread[:, None], out=slopes[:-1])
+        where, p = self.where, self.width - 1
+        centre, scale = where.residual_centre[:, None], (1 / where.spread)[:, None]
+        slopes, sizes = np.empty((self.width, len(db))), np.zeros(len(db))
+        pieces = [slice(start, min(start + PIECE, p)) for start in range(0, p, PIECE)]
+        for own in pieces:  # some columns at a time, which stay in cache
+            part = np.multiply(centre[own], db, out=slopes[own])
+            np.subtract(dW.T[own], part, out=part)
+            part *= scale[own]
+            sizes += np.einsum("jk,jk->k", part, part)
         slopes[-1] = db
         slopes[where.frozen] = 0
         if isinstance(self.loss, SoftmaxLoss):
             # The classes' slopes add up to 0. What rounding leaves of that would be blown up by
             # 1 / penalty, the only curvature along that direction; the class of the largest
             # slopes takes it.
-            largest = np.einsum("jk,jk->k", slopes, slopes).argmax()
-            slopes[:, largest] -= slopes.sum(axis=1)
+            largest = sizes.argmax()
+            for own in [*pieces, slice(p, p + 1)]:
+                slopes[own, largest] -= slopes[own].sum(axis=1)
         return slopes.T
 
     def _hessian(self, second: Array) -> Array:

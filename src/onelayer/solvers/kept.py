@@ -18,7 +18,7 @@ from onelayer.objective import Evaluation, Objective, bias_curvature
 
 Array = NDArray[Any]
 
-CHUNK = 4  # outputs that one thread sums at a time where sums over blocks would be too wide
+CHUNK = 10  # outputs that one thread sums at a time where sums over blocks would be too wide
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class KeptRows:
         block = self.rows.block
         merged = len(self.rows.borders) * 4 * objective.width
         self.by_output = (
-            objective.n_outputs >= 2 * CHUNK and merged > block.n_rows * block.features.row_values
+            objective.n_outputs > CHUNK and 2 * merged > block.n_rows * block.features.row_values
         )
 
     def linear(self, V: Array) -> Array:

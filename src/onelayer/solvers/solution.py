@@ -1,13 +1,16 @@
 """What every solver returns."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from onelayer.certificate import Certificate
+from onelayer.errors import InputError
 from onelayer.stored import Unbounded, find_outside
+from onelayer.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,21 @@ class Progress:
     def problem(self) -> str | None:
         """Say what no step can be, or None; asked of what a model file holds."""
         return find_outside(self, ("iteration", "cost", "objective", "rho", "step"), 0, math.inf)
+
+
+class Evidence(Protocol):
+    """The rows of a fit, held for a summary; `inference.Evidence` is the one there is."""
+
+    def summarise(
+        self,
+        solution: "Solution",
+        *,
+        errors: str | None,
+        clusters: Any,
+        level: float,
+        names: Sequence[str] | None,
+    ) -> Summary:
+        """See `Solution.summary`."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,7 @@ class Solution:
     passes: how often all rows were read. seconds: wall time.
     iterations: steps taken. history: one `Progress` a step.
     solver: the name of the algorithm.
+    evidence: the rows it was found on, for `summary`; gone once the solution is pickled or copied.
     """
 
     W: NDArray[Any]
@@ -56,6 +75,7 @@ class Solution:
     iterations: int
     solver: str
     history: tuple[Progress, ...] = field(default=(), repr=False)
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
 
     @property
     def converged(self) -> bool:
@@ -72,3 +92,43 @@ class Solution:
             iterations=self.iterations + later.iterations,
             history=(*self.history, *history),
         )
+
+    def summary(
+        self,
+        errors: str | None = None,
+        clusters: Any = None,
+        level: float = 0.95,
+        names: Sequence[str] | None = None,
+    ) -> Summary:
+        """Coefficients with their errors, and how well the whole fits: one pass over the rows.
+
+        Parameters
+        ----------
+        errors: "model" (inverse Hessian; the default), "robust" or "HC0" (sandwich), "HC1" (that
+            times n / (n - parameters)). For sampling weights "HC0" is the default.
+        clusters: (n,) the name of each row's cluster, of any type, for errors that hold where rows
+            of a cluster go together.
+        level: of the intervals, above 0 and below 1.
+        names: (p,) of the features.
+
+        Returns
+        -------
+        A `Summary`; `print` shows its table, and its `notes` say where the errors do not hold.
+
+        Raises
+        ------
+        InputError: the rows are no longer there, or no longer those of the fit; an option is out
+            of its range.
+        """
+        if self.evidence is None:
+            raise InputError(
+                "this solution no longer holds its rows (they are not saved with it): give them "
+                "again, as in classifier.summary(X, y)"
+            )
+        return self.evidence.summarise(
+            self, errors=errors, clusters=clusters, level=level, names=names
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the rows: a saved answer is small and holds nobody's data."""
+        return {**self.__dict__, "evidence": None}

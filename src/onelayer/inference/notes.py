@@ -1,0 +1,86 @@
+"""What a reader must know before using the errors, in sentences."""
+
+import math
+
+from onelayer.objective import Objective
+from onelayer.solvers.solution import Solution
+
+LARGEST = 3000  # parameters: their Hessian takes 72 MB, and seconds to invert
+SURE = (
+    1e-2  # standard errors from the optimum: within them nothing below changes a digit that counts
+)
+FEW_CLUSTERS = 30
+
+_ENDLESS = ("separated", "endless", "diverged")
+
+
+def refuse_errors(objective: Objective, solution: Solution) -> str:
+    """Why no errors can be given, as a sentence; empty where they can."""
+    if solution.status in _ENDLESS:
+        return f"No errors: there is no optimum that they could speak of ({solution.message})."
+    if objective.size > LARGEST:
+        return (
+            f"No errors: {objective.size:,} parameters are too many to factor their Hessian "
+            f"(at most {LARGEST:,})."
+        )
+    return ""
+
+
+def explain_errors(
+    objective: Objective,
+    solution: Solution,
+    kind: str,
+    weight_kind: str,
+    clusters: int | None,
+    unsettled: int,
+    whole: bool,
+) -> tuple[str, ...]:
+    """The notes of a summary, those that change most first.
+
+    Parameters
+    ----------
+    unsettled: how many coefficients the data do not settle. whole: whether all weights are whole
+        numbers.
+    """
+    rho = solution.certificate.rho
+    notes = []
+    if solution.status != "optimal" and not rho <= SURE:
+        far = f"up to {rho:.2g} standard errors" if math.isfinite(rho) else "nobody knows how far"
+        notes.append(
+            f"The fit is {far} from its optimum ({solution.message}), and errors are those of an "
+            "optimum."
+        )
+    if math.isfinite(objective.C):
+        notes.append(_say_penalised(objective.C, kind))
+    if unsettled:
+        notes.append(
+            f"{unsettled:,} coefficients are not settled by the data, for columns depend on each "
+            "other: one of many equally good answers is given for them, without errors."
+        )
+    if weight_kind == "sampling":
+        notes.append(
+            "The weights are survey weights, scaled to a mean of 1: the log-likelihood is a "
+            "weighted one, and AIC and BIC have no meaning."
+        )
+    elif not whole:
+        notes.append(
+            "The weights are read as frequencies, though not all are whole numbers: for survey "
+            "weights use weight_kind='sampling'."
+        )
+    if clusters is not None and clusters < FEW_CLUSTERS:
+        notes.append(f"{clusters} clusters are few: clustered errors tend to be too small.")
+    return tuple(notes)
+
+
+def _say_penalised(C: float, kind: str) -> str:
+    if kind == "model":
+        return (
+            f"With a penalty (C={C:g}) the spreads are those of the posterior under its normal "
+            "prior, not standard errors; p is twice the posterior probability of the other sign, "
+            "and the parameters are the effective number. For tests and intervals fit with C=inf."
+        )
+    return (
+        f"With a penalty (C={C:g}) the coefficients are drawn towards 0; the spreads say how they "
+        "would scatter over tables drawn anew, not how far off they are. p and intervals hold with "
+        "C=inf only."
+    )

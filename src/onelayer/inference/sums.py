@@ -1,0 +1,52 @@
+"""Sums over the rows that a summary needs beside the errors."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from onelayer.blocks import Block
+from onelayer.coordinates import measure_columns
+from onelayer.loss import SigmoidLoss
+from onelayer.objective import Objective
+from onelayer.rows.memory import MemoryRows
+
+Array = NDArray[Any]
+
+
+def measure_null_loss(objective: Objective) -> float:
+    """The summed log loss of the biases alone: each output says its share of the weights.
+
+    Without a bias nothing is left to fit, and every probability is 1/2 (1 / classes).
+    """
+    sigmoid, n = isinstance(objective.loss, SigmoidLoss), objective.n_outputs
+    classes = np.arange(n)[:, None]
+
+    def count(block: Block) -> Array:
+        ones = block.labels if sigmoid else block.labels == classes
+        # Both counted: the weight less that of the ones may round to 0.
+        return np.stack([ones @ block.weights, (1 - ones) @ block.weights])
+
+    ones, zeros = objective.rows.reduce(count)
+    total = objective.where.weight
+    if objective.where.frozen[-1]:
+        return float(n * total * np.log(2)) if sigmoid else float(total * np.log(n))
+    counts = np.concatenate([ones, zeros]) if sigmoid else ones
+    return float(-xlogy(counts, counts / total).sum())
+
+
+def measure_deviations(objective: Objective) -> Array:
+    """The standard deviation of each column over the rows, (p,), 0 where it is constant."""
+    where = objective.where
+    if where.frozen[-1]:  # spreads are then about 0, not about the mean
+        where = measure_columns(objective.rows, fit_intercept=True)
+    return np.where(where.frozen[:-1], 0.0, where.spread)
+
+
+def are_whole(rows: MemoryRows) -> bool:
+    """Whether every weight is a whole number, as counts are."""
+    return rows.reduce(
+        lambda block: bool((block.weights == np.rint(block.weights)).all()),
+        lambda one, other: one and other,
+    )

@@ -35,9 +35,8 @@ def read_classifier(network: Any) -> Fits:
 
 def fit_along(prepared: Any, options: Options) -> Any:
     """All strengths, each from the solution for the one before."""
-    from onelayer.path import fit_path
-
     from onelayer.loss import SigmoidLoss
+    from onelayer.path import fit_path
     from onelayer.rows.memory import MemoryRows
 
     problem, block = prepared

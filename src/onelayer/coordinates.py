@@ -149,14 +149,16 @@ def plain_coordinates(rows: MemoryRows, fit_intercept: bool) -> Coordinates:
     )
 
 
-def shift_rows(rows: MemoryRows, where: Coordinates) -> tuple[MemoryRows, Coordinates]:
-    """Have dense tiles take off the centre where it dwarfs the spread of a column."""
+def shift_rows(
+    rows: MemoryRows, where: Coordinates, beyond: float = SHIFT_RATIO
+) -> tuple[MemoryRows, Coordinates]:
+    """Have dense tiles take off the centre where it is `beyond` so many spreads of a column."""
     features = rows.block.features
     ratio = np.where(where.frozen[:-1], 0.0, np.abs(where.centre) / where.spread)
     if not isinstance(features, DenseFeatures):
         _require_near(ratio, where)
         return rows, where
-    if not (ratio > SHIFT_RATIO).any():
+    if not (ratio > beyond).any():
         return rows, where
     shifted = replace(rows.block, features=replace(features, shift=where.centre))
     return MemoryRows(shifted, rows.n_jobs), replace(where, shift=where.centre)

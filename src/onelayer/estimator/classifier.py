@@ -1,5 +1,6 @@
 """`OneLayerClassifier`: scikit-learn's words for the network."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from onelayer.blocks import Block
 from onelayer.errors import InputError
-from onelayer.estimator.inputs import check_weights, number_classes, read_table, to_features
+from onelayer.estimator.inputs import number_classes, to_features
 from onelayer.estimator.options import check_options
+from onelayer.estimator.summary import read_again, read_rows, to_evidence
 from onelayer.fitting import fit
 from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
 from onelayer.network import log_loss, sigmoid
@@ -23,6 +24,7 @@ from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.strength import settle_strength
+from onelayer.summary import Summary
 
 Array = NDArray[Any]
 
@@ -50,6 +52,9 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
     random_state: seed of the random start of gradient descent (an int or `RandomState`; None
         draws from NumPy's global state).
     verbose: 1 prints the cost and the proved distance after each step.
+    weight_kind: what `sample_weight` means: "frequency" (2 is the row twice) or "sampling" (survey
+        weights: how many people a row stands for; divided by their mean, so that they add up to
+        the rows). It decides which errors `summary` gives.
 
     Attributes
     ----------
@@ -60,7 +65,8 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
     C_: the C used. strength_: with C="auto" the `StrengthChoice`, with the values tried and their
         losses; else None.
     n_iter_: (1,) steps taken. n_features_in_, feature_names_in_: as in scikit-learn.
-    solution_: the `Solution`, with certificate, passes, seconds and history.
+    solution_: the `Solution`, with certificate, passes, seconds and history. It keeps hold of the
+        rows, for `summary`; a pickle or copy of it does not.
 
     Examples
     --------
@@ -86,6 +92,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        weight_kind: str = "frequency",
     ) -> None:
         self.C = C
         self.l1_ratio = l1_ratio
@@ -98,6 +105,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.weight_kind = weight_kind
 
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -120,11 +128,50 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         DataWarning: with C="auto", where the best C is the first or the last one tried.
         """
         check_options(self)
-        rows, loss, copies = self._read_rows(X, y, sample_weight)
-        self.solution_ = self._solve(rows, loss, copies)
+        reading = read_rows(self, X, y, sample_weight)
+        solution = self._solve(reading.rows, reading.loss, reading.copies)
+        self.solution_ = replace(solution, evidence=to_evidence(self, reading))
         self.coef_, self.intercept_ = self.solution_.W, self.solution_.b[:, 0]
         self.n_iter_ = np.array([self.solution_.iterations], dtype=np.int32)
         return self
+
+    def summary(
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        errors: str | None = None,
+        clusters: Any = None,
+        level: float = 0.95,
+    ) -> Summary:
+        """Coefficients with their errors, and how well the whole fits; see `Solution.summary`.
+
+        Parameters
+        ----------
+        X, y, sample_weight: the rows of the fit, once more; needed only where the classifier was
+            saved and loaded since, for rows are not saved with it.
+        errors: "model", "robust" (HC0) or "HC1". clusters: (n_samples,) the name of each row's
+            cluster. level: of the intervals.
+
+        Raises
+        ------
+        InputError: rows that are not those of the fit, an option out of its range.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=100)
+        >>> y = x + rng.logistic(size=100) > 0
+        >>> found = OneLayerClassifier(C=np.inf).fit(x[:, None], y).summary()
+        >>> [round(each.error, 2) for each in found.coefficients]
+        [0.23, 0.21]
+        """
+        check_is_fitted(self)
+        solution = self.solution_
+        if X is not None:
+            solution = replace(solution, evidence=read_again(self, X, y, sample_weight))
+        return solution.summary(errors, clusters, level)
 
     def decision_function(self, X: ArrayLike) -> Array:
         """The logits: (n_samples,) for two classes, else (n_samples, n_outputs)."""
@@ -200,23 +247,6 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         # Sparse rows stay sparse, however full: a row's bits must not depend on those beside it.
         features = to_features(X, fullest=1.0)
         return predict_logits(features, self.coef_, self.intercept_[:, None], self.n_jobs)
-
-    def _read_rows(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[MemoryRows, Loss, Array]:
-        """The rows that count, their loss and class weights; sets `classes_`."""
-        table, target = read_table(self, X, y)
-        weights = check_weights(sample_weight, table)
-        held = weights > 0
-        if not held.all():
-            table, target, weights = table[held], target[held], weights[held]
-        loss, labels = self._read_labels(target)
-        copies = np.broadcast_to(1.0, len(weights))
-        if self.class_weight is not None:
-            copies = self._weigh_classes(target, weights)
-            weights = weights * copies
-        rows = MemoryRows(Block(to_features(table), labels, weights), self.n_jobs)
-        return rows, loss, copies
 
     def _read_labels(self, y: Array) -> tuple[Loss, Array]:
         """Set `classes_`; the loss, and labels (n_outputs, n) of 0/1 or (1, n) class numbers."""

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from onelayer.errors import InputError
+from onelayer.summary import WEIGHT_KINDS
 
 
 def check_options(estimator: Any) -> None:
@@ -37,6 +38,11 @@ def check_options(estimator: Any) -> None:
             "1 or more, or None or -1 for every core",
         ),
         ("random_state", _is_seed(estimator.random_state), "an int from 0 to 2**32 - 1, or None"),
+        (
+            "weight_kind",
+            estimator.weight_kind in WEIGHT_KINDS,
+            " or ".join(map(repr, WEIGHT_KINDS)),
+        ),
         ("verbose", estimator.verbose in (False, True) or _is_count(estimator.verbose), "0 or 1"),
     ]
     for name, holds, expected in checks:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from onelayer.estimator.classifier import OneLayerClassifier
 from onelayer.estimator.options import check_options
+from onelayer.estimator.summary import read_rows
 from onelayer.outcome import warn_of_outcome
 from onelayer.path import Path, fit_path
 
@@ -65,8 +66,15 @@ def one_layer_path(
         n_jobs=n_jobs,
     )
     check_options(reader)
-    rows, loss, _ = reader._read_rows(X, y, sample_weight)
-    path = fit_path(rows, loss, Cs, l1_ratio=float(l1_ratio), fit_intercept=fit_intercept, tol=tol)
+    reading = read_rows(reader, X, y, sample_weight)
+    path = fit_path(
+        reading.rows,
+        reading.loss,
+        Cs,
+        l1_ratio=float(l1_ratio),
+        fit_intercept=fit_intercept,
+        tol=tol,
+    )
     for solution in path.solutions:
         warn_of_outcome(solution)
     return path

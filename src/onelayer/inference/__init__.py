@@ -14,3 +14,4 @@ The derivations stand in docs/mathematics.md.
 """
 
 from onelayer.inference.evidence import Evidence as Evidence
+from onelayer.inference.sums import scale_weights as scale_weights

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onelayer.coordinates import Coordinates
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Objective
-from onelayer.solvers.factor import Factor, factor
+from onelayer.solvers.factor import EPS, Factor, factor
 
 Array = NDArray[Any]
 
@@ -46,13 +46,20 @@ class Group:
 def factor_groups(objective: Objective, hessian: Array) -> list[Group]:
     """One `Group` for each group of the objective; a softmax's in differences of classes."""
     free, n = ~objective.where.frozen, objective.n_outputs
+    floor = _rounding(objective.where)
     if not isinstance(objective.loss, SoftmaxLoss):
         penalty = np.diag(objective.penalty)
-        return [Group(H, penalty, factor(H), free) for H in hessian]
+        return [Group(H, penalty, factor(H, floor), free) for H in hessian]
     ridge = np.diag(objective.penalty)
     H = drop_reference(objective, hessian[0]) - np.kron(np.full((n - 1, n - 1), 1 / n), ridge)
     penalty = np.kron(np.eye(n - 1) - 1 / n, ridge)
-    return [Group(H, penalty, factor(H), np.tile(free, n - 1))]
+    return [Group(H, penalty, factor(H, floor), np.tile(free, n - 1))]
+
+
+def _rounding(where: Coordinates) -> float:
+    """The share of a curvature that its sums may have lost where a centre is taken off them."""
+    far = np.where(where.frozen[:-1], 0.0, where.residual_centre / where.spread)
+    return 8 * EPS * float(np.square(far).max(initial=0.0))
 
 
 def drop_reference(objective: Objective, matrix: Array) -> Array:

@@ -2,61 +2,56 @@
 
 import math
 
-from onelayer.objective import Objective
 from onelayer.solvers.solution import Solution
 
 LARGEST = 3000  # parameters: their Hessian takes 72 MB, and seconds to invert
-SURE = (
-    1e-2  # standard errors from the optimum: within them nothing below changes a digit that counts
-)
+SURE = 1e-2  # standard errors from the optimum: so near it no error changes in a digit that counts
 FEW_CLUSTERS = 30
 
 _ENDLESS = ("separated", "endless", "diverged")
 
 
-def refuse_errors(objective: Objective, solution: Solution) -> str:
-    """Why no errors can be given, as a sentence; empty where they can."""
+def refuse_errors(solution: Solution, size: int, has_corners: bool) -> str:
+    """Why no errors can be given, as a sentence; empty where they can.
+
+    Parameters
+    ----------
+    size: how many parameters hang together. has_corners: whether the penalty has an L1 part.
+    """
     if solution.status in _ENDLESS:
         return f"No errors: there is no optimum that they could speak of ({solution.message})."
-    if objective.size > LARGEST:
+    if has_corners:
         return (
-            f"No errors: {objective.size:,} parameters are too many to factor their Hessian "
-            f"(at most {LARGEST:,})."
+            "No errors: under an L1 penalty the coefficients have no normal distribution, not even "
+            "nearly. Many are exactly 0, and which are was chosen on these rows; errors of those "
+            "left, as if nobody had chosen, would be too small. Fit the features chosen with "
+            "C=inf, best on other rows."
+        )
+    if size > LARGEST:
+        return (
+            f"No errors: {size:,} parameters are too many to factor their Hessian (at most "
+            f"{LARGEST:,})."
         )
     return ""
 
 
 def explain_errors(
-    objective: Objective,
     solution: Solution,
     kind: str,
+    C: float,
     weight_kind: str,
     clusters: int | None,
     unsettled: int,
     whole: bool,
-) -> tuple[str, ...]:
+) -> list[str]:
     """The notes of a summary, those that change most first.
 
     Parameters
     ----------
-    unsettled: how many coefficients the data do not settle. whole: whether all weights are whole
-        numbers.
+    kind: of errors. clusters: how many, or None. unsettled: how many coefficients the data do not
+        settle. whole: whether all weights are whole numbers.
     """
-    rho = solution.certificate.rho
     notes = []
-    if solution.status != "optimal" and not rho <= SURE:
-        far = f"up to {rho:.2g} standard errors" if math.isfinite(rho) else "nobody knows how far"
-        notes.append(
-            f"The fit is {far} from its optimum ({solution.message}), and errors are those of an "
-            "optimum."
-        )
-    if math.isfinite(objective.C):
-        notes.append(_say_penalised(objective.C, kind))
-    if unsettled:
-        notes.append(
-            f"{unsettled:,} coefficients are not settled by the data, for columns depend on each "
-            "other: one of many equally good answers is given for them, without errors."
-        )
     if weight_kind == "sampling":
         notes.append(
             "The weights are survey weights, scaled to a mean of 1: the log-likelihood is a "
@@ -67,9 +62,28 @@ def explain_errors(
             "The weights are read as frequencies, though not all are whole numbers: for survey "
             "weights use weight_kind='sampling'."
         )
+    if kind == "none":
+        return notes
+    notes += [_say_penalised(C, kind)] if math.isfinite(C) else []
+    if unsettled:
+        notes.append(
+            f"{unsettled:,} coefficients are not settled by the data, for columns depend on each "
+            "other: one of many equally good answers is given for them, without errors."
+        )
     if clusters is not None and clusters < FEW_CLUSTERS:
         notes.append(f"{clusters} clusters are few: clustered errors tend to be too small.")
-    return tuple(notes)
+    return [*_say_unproved(solution), *notes]
+
+
+def _say_unproved(solution: Solution) -> list[str]:
+    rho = solution.certificate.rho
+    if solution.status == "optimal" or rho <= SURE:
+        return []
+    far = f"up to {rho:.2g} standard errors" if math.isfinite(rho) else "nobody knows how far"
+    return [
+        f"The fit is {far} from its optimum ({solution.message}), and errors are those of an "
+        "optimum."
+    ]
 
 
 def _say_penalised(C: float, kind: str) -> str:

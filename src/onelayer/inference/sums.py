@@ -1,4 +1,4 @@
-"""Sums over the rows that a summary needs beside the errors."""
+"""Sums over the rows that a summary needs beside the errors, and the scale of the weights."""
 
 from typing import Any
 
@@ -8,9 +8,11 @@ from scipy.special import xlogy
 
 from onelayer.blocks import Block
 from onelayer.coordinates import measure_columns
+from onelayer.errors import InputError
 from onelayer.loss import SigmoidLoss
 from onelayer.objective import Objective
 from onelayer.rows.memory import MemoryRows
+from onelayer.summary import WEIGHT_KINDS
 
 Array = NDArray[Any]
 
@@ -50,3 +52,27 @@ def are_whole(rows: MemoryRows) -> bool:
         lambda block: bool((block.weights == np.rint(block.weights)).all()),
         lambda one, other: one and other,
     )
+
+
+def scale_weights(weights: Array, weight_kind: str) -> Array:
+    """Weights as the fit takes them: frequencies as they are, survey weights with a mean of 1.
+
+    So survey weights add up to the number of rows, and `C` keeps its meaning.
+
+    Parameters
+    ----------
+    weights: (n,), 0 or more. weight_kind: "frequency" or "sampling".
+
+    Raises
+    ------
+    InputError: another kind.
+
+    >>> scale_weights(np.array([100.0, 300.0, 0.0]), "sampling").tolist()
+    [0.5, 1.5, 0.0]
+    """
+    if weight_kind not in WEIGHT_KINDS:
+        known = " or ".join(map(repr, WEIGHT_KINDS))
+        raise InputError(f"weight_kind={weight_kind!r}: expected {known}")
+    if weight_kind == "frequency":
+        return weights
+    return np.asarray(weights * (np.count_nonzero(weights) / weights.sum()))

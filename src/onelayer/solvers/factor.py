@@ -42,24 +42,29 @@ class Factor:
         return np.asarray(self.inverse @ g)
 
 
-def factor(H: Array) -> Factor:
+def factor(H: Array, floor: float = 0.0) -> Factor:
     """Invert a symmetric matrix of no negative curvature, (D, D).
+
+    Parameters
+    ----------
+    floor: a share of the largest curvature below which another is rounding; at least 10 D eps is.
 
     >>> factor(np.array([[1.0, 1.0], [1.0, 1.0]])).solve(np.array([1.0, 1.0])).round(12).tolist()
     [0.5, 0.5]
     """
+    floor = max(floor, 10 * len(H) * EPS)
     scale = np.sqrt(np.diag(H))
     scale[scale == 0] = 1
     unit = H / scale / scale[:, None]
     triangle, failed = linalg.lapack.dpotrf(unit, lower=1)
     if not failed:
         condition, _ = linalg.lapack.dpocon(triangle, np.abs(unit).sum(axis=0).max(), uplo="L")
-        if condition > 10 * len(H) * EPS:
+        if condition > floor:
             inverse, _ = linalg.lapack.dpotri(triangle, lower=1)
             inverse = np.tril(inverse) + np.tril(inverse, -1).T
             return Factor(inverse / scale / scale[:, None], len(H), float(condition))
     values, vectors = linalg.eigh(unit)
-    kept = values > 10 * len(H) * EPS * values[-1]
+    kept = values > floor * values[-1]
     root = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
     largest = float(values[-1])
     condition = float(values[kept].min(initial=largest)) / largest if largest > 0 else 1.0

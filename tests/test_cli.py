@@ -16,8 +16,9 @@ from cli_run import altered, files_in, loan_lines, run, write_lines
 from onelayer import Model, __version__
 from onelayer import train as train_in_python
 from onelayer.cli import onelayer
-from onelayer.cli.settings import SOLVERS
+from onelayer.cli.settings import OPTIMIZERS, SOLVERS
 from onelayer.fitting import SOLVERS as LIBRARY_SOLVERS
+from onelayer.solvers.optimizers import OPTIMIZERS as LIBRARY_OPTIMIZERS
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "command-line.md"
 
@@ -133,6 +134,23 @@ def test_gradient_descent_takes_its_options(tmp_path, loans):
     )
     assert result.exit_code == 0
     assert "gradient_descent, 25 steps" in result.stdout
+
+
+def test_minibatches_and_optimizers_are_reached_and_seeded(tmp_path, loans):
+    def train(*options):
+        result = run(
+            *("train", loans, "--target", "granted", "-o", tmp_path / "m.json", "--seed", "3"),
+            *("--solver", "gradient_descent", "--learning-rate", "0.05", *options),
+        )
+        assert result.exit_code == 0
+        return " ".join(result.stdout.split()), Model.load(tmp_path / "m.json").W.tobytes()
+
+    said, weights = train("--optimizer", "ADAM", "--batch-size", "16")
+    assert "10 passes in minibatches of 16" in said
+    assert train("--optimizer", "adam", "--batch-size", "16")[1] == weights
+    others = [("adam", "32"), ("momentum", "16"), ("gd", "16")]
+    different = {train("--optimizer", name, "--batch-size", size)[1] for name, size in others}
+    assert len(different | {weights}) == 4
 
 
 def test_holdout_0_says_that_nothing_was_held_out(tmp_path, loans):
@@ -359,6 +377,7 @@ def test_defaults_in_the_help_are_those_of_the_library():
         "--tol": "tol",
         "--learning-rate": "learning_rate",
         "--num-iterations": "num_iterations",
+        "--optimizer": "optimizer",
     }
     helps = {
         each.opts[-1]: each.help
@@ -368,6 +387,7 @@ def test_defaults_in_the_help_are_those_of_the_library():
     for flag, name in flags.items():
         assert helps[flag].endswith(f"[default: {parameters[name].default}]")
     assert SOLVERS == LIBRARY_SOLVERS
+    assert tuple(LIBRARY_OPTIMIZERS) == OPTIMIZERS
 
 
 def _sections(text):

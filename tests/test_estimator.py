@@ -429,6 +429,9 @@ BAD_OPTIONS = {
     "n_jobs": [0, -2, 1.5, "two", True],
     "random_state": ["a", -1],
     "verbose": [-1, "a"],
+    "warm_start": ["yes", None, 2],
+    "batch_size": [0, -1, 1.5, "all", True],
+    "optimizer": ["sgd", None, 3, ["adam"]],
 }
 
 

@@ -9,6 +9,7 @@ from onelayer.features.dense import DenseFeatures
 from onelayer.fitting import SOLVERS, fit
 from onelayer.loss import SigmoidLoss, SoftmaxLoss
 from onelayer.rows.memory import MemoryRows
+from onelayer.solvers.descent import Descent
 
 
 def rows_of(n, p, classes=2, seed=0):
@@ -42,14 +43,14 @@ def test_a_start_however_wild_leads_to_the_same_answer():
 
 def test_gradient_descent_goes_on_where_it_was_left():
     rows = rows_of(100, 2)
-    options = {"solver": "gradient_descent", "learning_rate": "safe"}
-    whole = fit(
-        rows, SigmoidLoss(1), num_iterations=7, draw=lambda x, y: np.zeros((y, x)), **options
-    )
-    half = fit(
-        rows, SigmoidLoss(1), num_iterations=3, draw=lambda x, y: np.zeros((y, x)), **options
-    )
-    rest = fit(rows, SigmoidLoss(1), num_iterations=4, start=(half.W, half.b), **options)
+
+    def descend(steps, start=None):
+        descent = Descent("safe", steps, draw=lambda n_x, n_y: np.zeros((n_y, n_x)))
+        options = {"solver": "gradient_descent", "descent": descent, "start": start}
+        return fit(rows, SigmoidLoss(1), **options)
+
+    whole, half = descend(7), descend(3)
+    rest = descend(4, (half.W, half.b))
     np.testing.assert_array_equal(rest.W, whole.W)
     np.testing.assert_array_equal(rest.b, whole.b)
 

@@ -19,7 +19,8 @@ from onelayer.loss import SigmoidLoss, SoftmaxLoss
 from onelayer.network import nn_model
 from onelayer.objective import Objective
 from onelayer.rows.memory import MemoryRows
-from onelayer.solvers import gradient_descent, newton
+from onelayer.solvers import curvature, gradient_descent, newton
+from onelayer.solvers.descent import Descent
 
 quick = settings(deadline=None, max_examples=40)
 
@@ -43,11 +44,17 @@ def random_table(seed=0, n=60, p=3):
     return X, y
 
 
+def descend_rows(rows, loss=None, C=1.0, fit_intercept=True, **options):
+    """The solver as `fit` calls it."""
+    named = {"C": C, "fit_intercept": fit_intercept, "solver": "gradient_descent"}
+    return fit(rows, loss or SigmoidLoss(1), descent=Descent(**options), **named)
+
+
 def descend(X, labels, loss=None, **options):
-    """The solver as `fit` calls it, without its word about the learning rate."""
+    """The same, without its word about the learning rate."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LearningRateWarning)
-        return fit(rows_of(X, labels), loss or SigmoidLoss(1), solver="gradient_descent", **options)
+        return descend_rows(rows_of(X, labels), loss, **options)
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -98,7 +105,7 @@ def test_a_weight_is_a_repeated_row_and_a_penalty_shrinks():
     times = np.arange(60) % 3
     draw = {"draw": lambda n_x, n_y: np.zeros((n_y, n_x)), "learning_rate": 0.1}
     rows = rows_of(X, y, times * 1.0)
-    weighted = fit(rows, SigmoidLoss(1), solver="gradient_descent", C=2.0, **draw)
+    weighted = descend_rows(rows, C=2.0, **draw)
     repeated = descend(np.repeat(X, times, axis=0), np.repeat(y, times), C=2.0, **draw)
     np.testing.assert_allclose(weighted.W, repeated.W, rtol=0, atol=1e-13)
     free = descend(X, y, C=np.inf, num_iterations=3000, learning_rate=0.3)
@@ -170,8 +177,8 @@ def test_no_curvature_is_above_the_bound(problem, wide):
     objective = plain_objective(X, labels, loss, C, s, fit_intercept)
     with pytest.MonkeyPatch.context() as patch:
         if wide:
-            patch.setattr(gradient_descent, "LARGEST_GRAM", 0)
-        L, passes = gradient_descent.largest_curvature(objective)
+            patch.setattr(curvature, "LARGEST_GRAM", 0)
+        L, passes = curvature.largest_curvature(objective)
     assert passes == 1
     zeros = np.zeros((loss.n_outputs, X.shape[1] + 1))
     halves = zeros.copy()
@@ -190,10 +197,10 @@ def test_no_curvature_is_above_the_bound(problem, wide):
 def test_below_the_bound_every_step_descends(problem, share):
     X, labels, s, loss, C, fit_intercept, rng = problem
     objective = plain_objective(X, labels, loss, C, s, fit_intercept)
-    L, _ = gradient_descent.largest_curvature(objective)
+    L, _ = curvature.largest_curvature(objective)
     start = rng.normal(size=(loss.n_outputs, X.shape[1] + 1)) * 3
     start[:, objective.where.frozen] = 0
-    got = gradient_descent.solve(objective, start, 30, share * 2 / L)  # no warning either
+    got = gradient_descent.solve(objective, start, Descent(share * 2 / L, 30))  # no warning either
     values = np.array([p.objective for p in got.history])
     assert (np.diff(values) <= 1e-12 * values[:-1]).all()
     assert got.status == "stopped"
@@ -201,31 +208,31 @@ def test_below_the_bound_every_step_descends(problem, share):
 
 def test_the_norm_bounds_the_eigenvalue_of_a_wide_table():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(30, gradient_descent.LARGEST_GRAM + 100))
+    X = rng.normal(size=(30, curvature.LARGEST_GRAM + 100))
     objective = plain_objective(X, rng.integers(0, 2, 30), SigmoidLoss(1))
-    L, _ = gradient_descent.largest_curvature(objective)
+    L, _ = curvature.largest_curvature(objective)
     A = np.hstack([X, np.ones((30, 1))])
     assert np.linalg.norm(A, 2) ** 2 / 4 / 30 <= L
 
 
 def test_a_rate_above_the_bound_is_said_with_what_to_use():
     X, y = random_table()
-    L, _ = gradient_descent.largest_curvature(plain_objective(X, y, SigmoidLoss(1)))
+    L, _ = curvature.largest_curvature(plain_objective(X, y, SigmoidLoss(1)))
     rows = rows_of(X, y)
     with pytest.warns(LearningRateWarning) as told:
-        got = fit(rows, SigmoidLoss(1), C=np.inf, solver="gradient_descent", learning_rate=2.01 / L)
+        got = descend_rows(rows, C=np.inf, learning_rate=2.01 / L)
     text = str(told[0].message)
     assert f"{2 / L:.3g}" in text
     assert f"learning_rate='safe' uses {1 / L:.3g}" in text
     assert text in got.message
-    quiet = fit(rows, SigmoidLoss(1), C=np.inf, solver="gradient_descent", learning_rate=1.99 / L)
+    quiet = descend_rows(rows, C=np.inf, learning_rate=1.99 / L)
     assert "learning_rate" not in quiet.message
 
 
 def test_safe_is_one_over_the_largest_curvature():
     X, y = random_table()
     draw = {"draw": lambda n_x, n_y: np.zeros((n_y, n_x)), "C": np.inf}
-    L, _ = gradient_descent.largest_curvature(plain_objective(X, y, SigmoidLoss(1)))
+    L, _ = curvature.largest_curvature(plain_objective(X, y, SigmoidLoss(1)))
     safe = descend(X, y, learning_rate="safe", **draw)
     same = descend(X, y, learning_rate=1 / L, **draw)
     np.testing.assert_array_equal(safe.W, same.W)
@@ -238,13 +245,8 @@ def test_divergence_stops_and_says_why_and_what_to_use(rate, n):
     X, y = random_table(n=n, p=8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LearningRateWarning)
-        got = fit(
-            rows_of(X * 100, y, n_jobs=2),
-            SigmoidLoss(1),
-            solver="gradient_descent",
-            learning_rate=rate,
-            num_iterations=10_000,
-        )
+        rows = rows_of(X * 100, y, n_jobs=2)
+        got = descend_rows(rows, learning_rate=rate, num_iterations=10_000)
     assert got.status == "diverged"
     assert not got.converged
     assert got.iterations < 20
@@ -265,7 +267,7 @@ def test_no_iterations_give_the_start():
 def test_without_certify_nothing_is_claimed():
     X, y = random_table()
     objective = plain_objective(X, y, SigmoidLoss(1), C=1.0)
-    got = gradient_descent.solve(objective, np.zeros((1, 4)), 3, "safe")
+    got = gradient_descent.solve(objective, np.zeros((1, 4)), Descent("safe", 3))
     assert not got.certificate.proved
     assert got.certificate.reason
     assert newton.certify(objective, np.column_stack([got.W, got.b])).rho > 0

@@ -8,7 +8,7 @@ from onelayer.certificate import Certificate, no_certificate
 from onelayer.coordinates import measure_columns, plain_coordinates, shift_rows
 from onelayer.errors import InputError
 from onelayer.loss import Loss
-from onelayer.network import Array, initialize_parameters
+from onelayer.network import Array
 from onelayer.objective import Objective
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.memory import MemoryRows
@@ -22,6 +22,7 @@ from onelayer.solvers import (
     proximal_newton,
     sampled_newton,
 )
+from onelayer.solvers.descent import Descent
 from onelayer.solvers.penalised import split_outputs
 from onelayer.solvers.solution import Progress, Solution
 
@@ -45,9 +46,7 @@ def fit(
     fit_intercept: bool = True,
     solver: str = "auto",
     tol: float = 1e-4,
-    learning_rate: float | str = 1.2,
-    num_iterations: int = 10,
-    draw: Callable[[int, int], Array] | None = None,
+    descent: Descent | None = None,
     watch: Watch | None = None,
     start: tuple[Array, Array] | None = None,
 ) -> Solution:
@@ -63,8 +62,7 @@ def fit(
     solver: one of `SOLVERS`; "auto" factors the Hessian up to `LARGEST_FACTORED` parameters and
         applies it beyond.
     tol: for the second-order solvers, the largest distance from the optimum in standard errors.
-    learning_rate, num_iterations: for gradient descent.
-    draw: gives the random start (n_x, n_y) -> W of gradient descent; NumPy's global state if None.
+    descent: how gradient descent is to go.
     watch: told the `Progress` after each step.
     start: W (n_outputs, n_x) and b (n_outputs, 1) to set out from, in the units of the table: the
         answer of a fit nearby. By default each solver has a start of its own.
@@ -94,9 +92,7 @@ def fit(
         shifted, where = shift_rows(rows, where)
         objective = Objective(shifted, loss, C, where)
         if solver == "gradient_descent":
-            return _descend(
-                rows, objective, learning_rate, num_iterations, draw or _draw_globally, watch, start
-            )
+            return _descend(rows, objective, descent or Descent(), watch, start)
         if first is not None:
             start = first.W, first.b
         theta = None if start is None else _place(objective, *start)
@@ -188,16 +184,14 @@ _SOLVE = {"auto": _solve, "newton": newton.solve, "newton_cg": newton_cg.solve, 
 def _descend(
     rows: MemoryRows,
     measured: Objective,
-    learning_rate: float | str,
-    num_iterations: int,
-    draw: Callable[[int, int], Array],
+    descent: Descent,
     watch: Watch | None,
     given: tuple[Array, Array] | None,
 ) -> Solution:
     plain = plain_coordinates(rows, not measured.where.frozen[-1])
     objective = Objective(rows, measured.loss, measured.C, plain)
     if given is None:
-        W = draw(rows.n_columns, measured.n_outputs)
+        W = descent.draw(rows.n_columns, measured.n_outputs)
         given = W, np.zeros((len(W), 1))
     start = np.column_stack(given)
     start[:, plain.frozen] = 0
@@ -208,10 +202,4 @@ def _descend(
         W, b = theta[:, :-1], theta[:, -1:]
         return newton.certify(measured, measured.where.from_parameters(W, b))
 
-    return gradient_descent.solve(
-        objective, start, num_iterations, learning_rate, certify=certify, watch=watch
-    )
-
-
-def _draw_globally(n_x: int, n_y: int) -> Array:
-    return initialize_parameters(n_x, n_y)["W"]
+    return gradient_descent.solve(objective, start, descent, certify=certify, watch=watch)

@@ -21,6 +21,7 @@ from onelayer.model import Model
 from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
+from onelayer.solvers.descent import seed_descent
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.strength import StrengthChoice, settle_strength
 from onelayer.table.reading import Table, read_table
@@ -53,6 +54,8 @@ def train(
     tol: float = 1e-4,
     learning_rate: float | str = 1.2,
     num_iterations: int = 10,
+    optimizer: str = "gd",
+    batch_size: int | None = None,
     n_jobs: int | None = None,
     watch: Callable[[Progress], None] | None = None,
 ) -> Model:
@@ -69,11 +72,11 @@ def train(
     holdout: share of the rows, 0 up to 1, drawn at random within each class, judged and never
         trained on; 0 trains on every row. test: another table to judge on instead; `table` is
         then trained on whole.
-    seed: of the draw and of gradient descent's random start.
+    seed: of the draw, and of gradient descent's random start and order of rows.
     C: inverse strength of the penalty; `inf` for none; "auto" for the one that does best on rows
         left out one by one, see `choose_strength`. l1_ratio: share of L1 in the penalty, 0 to 1;
-        above 0 some weights are exactly 0. solver, tol, learning_rate, num_iterations,
-        n_jobs, watch: see `fitting.fit`.
+        above 0 some weights are exactly 0. solver, tol, n_jobs, watch: see `fitting.fit`.
+        learning_rate, num_iterations, optimizer, batch_size: see `Descent`.
 
     Returns
     -------
@@ -97,6 +100,7 @@ def train(
     ('yes', (1, 2))
     """
     _check_options(holdout, test, C, l1_ratio, tol, seed)
+    descent = seed_descent(seed, learning_rate, num_iterations, optimizer, batch_size)
     raw, other = read_table(table, names=names, na=na), _read_other(test, names)
     rows = _split(raw, target, positive, weight, 0.0 if test is not None else holdout, seed)
     warn_of_rows_without_target(raw, target, int(np.isnan(rows.labels).sum()))
@@ -120,10 +124,8 @@ def train(
         C,
         **asked,
         solver=solver,
-        learning_rate=learning_rate,
-        num_iterations=num_iterations,
+        descent=descent,
         watch=watch,
-        draw=lambda n_x, n_y: np.random.RandomState(seed).randn(n_y, n_x) * 0.01,
     )
     model = Model(
         schema=schema,

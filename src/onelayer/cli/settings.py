@@ -11,6 +11,7 @@ from onelayer.errors import InputError
 
 GRADIENT_DESCENT = "gradient_descent"
 SOLVERS = ("auto", "newton", "newton_cg", "gram", GRADIENT_DESCENT)
+OPTIMIZERS = ("gd", "momentum", "adam")
 
 
 def training_options(command: Command) -> Command:
@@ -91,6 +92,18 @@ def _options_of_fit() -> list[Any]:
             callback=_read_whole,
             help="Of gradient descent.  [default: 10]",
         ),
+        click.option(
+            "--optimizer",
+            metavar="NAME",
+            callback=_read_optimizer,
+            help=f"Of gradient descent: one of {', '.join(OPTIMIZERS)}.  [default: gd]",
+        ),
+        click.option(
+            "--batch-size",
+            metavar="N",
+            callback=_read_whole,
+            help="Of gradient descent: rows a step; all of them if not said.",
+        ),
     ]
 
 
@@ -103,6 +116,13 @@ def _read_roles(context: object, option: object, given: Sequence[str]) -> dict[s
         if roles.setdefault(column, role) != role:
             raise InputError(f"--as gives column {column!r} two roles, {roles[column]} and {role}")
     return roles
+
+
+def _read_optimizer(context: object, option: object, given: str | None) -> str | None:
+    if given is not None and given.lower() not in OPTIMIZERS:
+        expected = ", ".join(OPTIMIZERS)
+        raise InputError(f"--optimizer {given}: no such optimizer; use one of {expected}")
+    return given if given is None else given.lower()
 
 
 def _read_solver(context: object, option: object, given: str) -> str:
@@ -133,7 +153,7 @@ def _read_positive(
     return number
 
 
-_LEAST = {"--seed": 0, "--num-iterations": 1}
+_LEAST = {"--seed": 0, "--num-iterations": 1, "--batch-size": 1}
 _MOST = 2**32 - 1  # of NumPy's seeds
 
 
@@ -183,7 +203,7 @@ def settle_options(options: dict[str, Any]) -> dict[str, Any]:
     if "holdout" in given and "test" in given:
         raise InputError("--holdout and --test exclude each other: judge on one or the other")
     descends = given["solver"] == GRADIENT_DESCENT
-    for name in ("learning_rate", "num_iterations"):
+    for name in ("learning_rate", "num_iterations", "optimizer", "batch_size"):
         if name in given and not descends:
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag} is for gradient descent: add --solver {GRADIENT_DESCENT}")

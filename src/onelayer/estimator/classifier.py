@@ -7,14 +7,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from onelayer.errors import InputError
 from onelayer.estimator.inputs import number_classes, to_features
-from onelayer.estimator.options import check_options
+from onelayer.estimator.options import check_options, plan_descent
+from onelayer.estimator.previous import PreviousFit, remember_fit, require_same_problem
 from onelayer.estimator.summary import read_again, read_rows, to_evidence
 from onelayer.fitting import fit
 from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
@@ -46,12 +47,18 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
     class_weight: None, "balanced" (n / (n_classes count)), or a weight for each class.
     solver: "auto", "newton", "newton_cg" or "gradient_descent" (the article's loop).
     learning_rate, num_iterations: for gradient descent; a rate above 0, or "safe".
+    optimizer: the step of gradient descent: "gd" (the article's), "momentum" or "adam".
+    batch_size: rows a step of gradient descent, in a new random order in each of `num_iterations`
+        passes; None for all rows in every step.
     tol: the largest distance from the exact optimum, in standard errors of each coefficient.
     n_jobs: threads; None or -1 for every core the process may use. The answer is the same to the
         bit for any number.
-    random_state: seed of the random start of gradient descent (an int or `RandomState`; None
-        draws from NumPy's global state).
+    random_state: seed of the random start of gradient descent and of the order of minibatches (an
+        int or `RandomState`; None draws from NumPy's global state).
     verbose: 1 prints the cost and the proved distance after each step.
+    warm_start: whether `fit` sets out from the coefficients of the fit before, which must have had
+        the same classes and the same number of columns. The second-order solvers then need fewer
+        passes; gradient descent goes on where it stopped.
     weight_kind: what `sample_weight` means: "frequency" (2 is the row twice) or "sampling" (survey
         weights: how many people a row stands for; divided by their mean, so that they add up to
         the rows). It decides which errors `summary` gives.
@@ -92,6 +99,9 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        warm_start: bool = False,
+        batch_size: int | None = None,
+        optimizer: str = "gd",
         weight_kind: str = "frequency",
     ) -> None:
         self.C = C
@@ -105,6 +115,9 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.warm_start = warm_start
+        self.batch_size = batch_size
+        self.optimizer = optimizer
         self.weight_kind = weight_kind
 
     def fit(
@@ -120,7 +133,8 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        InputError: one class only, negative weights, an option out of its range.
+        InputError: one class only, negative weights, an option out of its range, `warm_start` from
+            other classes or columns.
 
         Warns
         -----
@@ -128,8 +142,11 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         DataWarning: with C="auto", where the best C is the first or the last one tried.
         """
         check_options(self)
+        previous = remember_fit(self) if self.warm_start else None
         reading = read_rows(self, X, y, sample_weight)
-        solution = self._solve(reading.rows, reading.loss, reading.copies)
+        if previous is not None:
+            require_same_problem(self, previous)
+        solution = self._solve(reading.rows, reading.loss, reading.copies, previous)
         self.solution_ = replace(solution, evidence=to_evidence(self, reading))
         self.coef_, self.intercept_ = self.solution_.W, self.solution_.b[:, 0]
         self.n_iter_ = np.array([self.solution_.iterations], dtype=np.int32)
@@ -203,7 +220,9 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
             return np.ascontiguousarray((sigmoid(Z) > 0.5).T.astype(np.intp))
         return np.asarray(self.classes_[Z.argmax(axis=0)])
 
-    def _solve(self, rows: MemoryRows, loss: Loss, copies: Array) -> Solution:
+    def _solve(
+        self, rows: MemoryRows, loss: Loss, copies: Array, previous: PreviousFit | None
+    ) -> Solution:
         """Set `C_` and `strength_`, and fit; `copies` are the weights of the classes."""
         self.C_, self.strength_, start = settle_strength(
             rows,
@@ -222,11 +241,9 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
             fit_intercept=self.fit_intercept,
             solver=self.solver,
             tol=self.tol,
-            learning_rate=self.learning_rate,
-            num_iterations=self.num_iterations,
-            draw=self._draw,
+            descent=plan_descent(self),
             watch=_print_progress if self.verbose else None,
-            start=start,
+            start=start if previous is None else previous.start,
         )
         warn_of_outcome(solution)
         return solution
@@ -290,10 +307,6 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         if not (by_class > 0).all():
             raise InputError(f"class_weight={self.class_weight!r}: expected weights above 0")
         return np.asarray(by_class[np.searchsorted(self.classes_, y)])
-
-    def _draw(self, n_x: int, n_y: int) -> Array:
-        """The article's start: normal times 0.01, from `random_state`."""
-        return np.asarray(check_random_state(self.random_state).randn(n_y, n_x) * 0.01)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -8,12 +8,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from onelayer.errors import InputError
+from onelayer.solvers.descent import Descent, seed_descent
 from onelayer.summary import WEIGHT_KINDS
 
 
 def check_options(estimator: Any) -> None:
     """Refuse an option that is out of range, naming it, its value and what is expected."""
-    rate = 1.0 if estimator.learning_rate == "safe" else estimator.learning_rate
     weighing = estimator.class_weight
     checks: list[tuple[str, bool, str]] = [
         (
@@ -28,8 +28,6 @@ def check_options(estimator: Any) -> None:
             weighing is None or isinstance(weighing, dict) or str(weighing) == "balanced",
             "None, 'balanced' or a weight for each class",
         ),
-        ("learning_rate", _is_above_0(rate, math.inf), "a number above 0, or 'safe'"),
-        ("num_iterations", _is_count(estimator.num_iterations), "0 or more"),
         ("tol", _is_above_0(estimator.tol, math.inf), "a number above 0"),
         (
             "n_jobs",
@@ -44,10 +42,23 @@ def check_options(estimator: Any) -> None:
             " or ".join(map(repr, WEIGHT_KINDS)),
         ),
         ("verbose", estimator.verbose in (False, True) or _is_count(estimator.verbose), "0 or 1"),
+        ("warm_start", isinstance(estimator.warm_start, (bool, np.bool_)), "True or False"),
     ]
     for name, holds, expected in checks:
         if not holds:
             raise InputError(f"{name}={getattr(estimator, name)!r}: expected {expected}")
+    plan_descent(estimator)
+
+
+def plan_descent(estimator: Any) -> Descent:
+    """The options of gradient descent; start and order of the rows come from `random_state`."""
+    return seed_descent(
+        check_random_state(estimator.random_state),
+        estimator.learning_rate,
+        estimator.num_iterations,
+        estimator.optimizer,
+        estimator.batch_size,
+    )
 
 
 def _is_auto(value: Any) -> bool:

@@ -1,87 +1,107 @@
-"""The article's loop: full-batch gradient descent with a fixed learning rate.
+"""The article's loop: gradient descent with a fixed learning rate.
 
     W <- W - learning_rate dW,   b <- b - learning_rate db,
 
 with dW and db the slopes of the *mean* cost, in the table's own units. Below 2 / L, L the largest
 curvature that the mean cost can have, every step lowers the cost; 1 / L is the safe choice.
+
+`optimizers.py` has other steps along the same slopes, `minibatches.py` slopes from a few rows. The
+history has the cost over all rows, after each step or, with minibatches, after each pass.
 """
 
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import Block
 from onelayer.certificate import Certificate, no_certificate
 from onelayer.errors import LearningRateWarning
-from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation, Objective
+from onelayer.solvers.curvature import largest_curvature
+from onelayer.solvers.descent import Descent
+from onelayer.solvers.minibatches import cut_minibatches, mean_slope
+from onelayer.solvers.optimizers import MOMENTUM, OPTIMIZERS, Optimizer
 from onelayer.solvers.second_order import to_solution
 from onelayer.solvers.solution import Progress, Solution
 
 Array = NDArray[Any]
 
-LARGEST_GRAM = 2000  # columns up to which the largest eigenvalue is computed, not bounded
 PATIENCE = 5  # iterations in a row that may cost more than the start before we call it divergence
 
 
 @dataclass(frozen=True)
 class State:
-    """Where the descent stands; `theta` is (n_outputs, n_x + 1), the bias last."""
+    """Where the descent stands; `theta` is (n_outputs, n_x + 1), the bias last.
+
+    It holds the first and the last line of the history alone: what grows with every step would
+    have to be copied in every step.
+    """
 
     theta: Array
     evaluation: Evaluation
+    optimizer: Optimizer
     iteration: int
-    history: tuple[Progress, ...]
+    first: Progress
+    progress: Progress
     above_start: int = 0  # iterations in a row whose cost was above the first one
     status: str = ""
+
+
+@dataclass(frozen=True)
+class _Rate:
+    """The learning rate, the bound L that it is held against (nan if none is), and the passes."""
+
+    value: float
+    L: float
+    passes: int
 
 
 def solve(
     objective: Objective,
     start: Array,
-    num_iterations: int = 10,
-    learning_rate: float | str = 1.2,
+    descent: Descent | None = None,
     certify: Callable[[Array], Certificate] | None = None,
     watch: Callable[[Progress], None] | None = None,
 ) -> Solution:
-    """Descend `num_iterations` times from `start`.
+    """Descend `descent.num_iterations` times from `start`.
 
     Parameters
     ----------
     objective: in the table's own coordinates (`plain_coordinates`).
     start: (n_outputs, n_x + 1), weights and bias.
-    learning_rate: above 0, or "safe" for 1 / L.
+    descent: learning rate, optimizer, size of the minibatches.
     certify: measures how far the answer is from the optimum; one more pass.
-    watch: told the `Progress` after each step.
+    watch: told the `Progress` after each step, or each pass of minibatches.
 
     Warns
     -----
-    LearningRateWarning: the learning rate is above 2 / L, the largest that is proved to descend.
+    LearningRateWarning: for the plain step alone: the learning rate is above 2 / L, the largest
+        that is proved to descend.
     """
     began = time.perf_counter()
-    L, passes = largest_curvature(objective)
-    rate = 1 / L if learning_rate == "safe" else float(learning_rate)
-    advice = _warn_of_rate(rate, L)
-    state = init(objective, start)
-    watch = watch or (lambda progress: None)
-    watch(state.history[-1])
-    while not state.status and state.iteration < num_iterations:
-        state = step(objective, state, rate)
-        watch(state.history[-1])
+    descent = _without_idle_batches(objective, descent or Descent())
+    rate = _settle_rate(objective, descent)
+    advice = _warn_of_rate(rate, descent)
+    history: list[Progress] = []
+    for state in _walk(objective, start, descent, rate.value):
+        history.append(state.progress)
+        if watch is not None:
+            watch(state.progress)
     if state.status == "diverged":
         certificate = no_certificate("gradient descent diverged")
-        message = _say_diverged(state, rate, L)
+        message = _say_diverged(state, rate, descent)
     else:
-        message = f"all {num_iterations} iterations are done{advice}"
+        message = f"all {_say_iterations(descent)} are done{advice}"
         certificate = no_certificate("the distance was not measured")
         if certify is not None:
             certificate = certify(state.theta)
+    passes_a_step = 1 if descent.batch_size is None else 2
     return to_solution(
         objective,
         state.theta,
@@ -89,92 +109,112 @@ def solve(
         certificate=certificate,
         status=state.status or "stopped",
         message=message,
-        passes=passes + state.iteration + 1,
+        passes=rate.passes + passes_a_step * state.iteration + 1,
         seconds=time.perf_counter() - began,
         iterations=state.iteration,
         solver="gradient_descent",
-        history=state.history,
+        history=tuple(history),
     )
 
 
-def init(objective: Objective, start: Array) -> State:
+def init(objective: Objective, start: Array, descent: Descent) -> State:
     """The state before the first step."""
     evaluation = objective.evaluate(start)
-    return State(start, evaluation, 0, (_progress(objective, evaluation, 0, 0.0),))
+    progress = _progress(objective, evaluation, 0, 0.0)
+    optimizer = OPTIMIZERS[descent.optimizer].init(start)
+    return State(start, evaluation, optimizer, 0, progress, progress)
 
 
-def step(objective: Objective, state: State, learning_rate: float) -> State:
-    """One update of the parameters, and one pass for the cost and slopes that follow it."""
-    slope = objective.by_output(state.evaluation.gradient) / objective.where.weight
+def step(objective: Objective, state: State, descent: Descent, learning_rate: float) -> State:
+    """One update of the parameters, or one for each minibatch; one pass for the cost after."""
+    theta, optimizer = state.theta, state.optimizer
     with np.errstate(over="ignore", invalid="ignore"):
-        theta = state.theta - learning_rate * slope
+        for slope in _slopes(objective, state, descent):
+            optimizer, theta = optimizer.step(theta, slope(theta), learning_rate)
         evaluation = objective.evaluate(theta)
         progress = _progress(objective, evaluation, state.iteration + 1, learning_rate)
-    after = replace(state, iteration=state.iteration + 1, history=(*state.history, progress))
+    after = replace(state, iteration=state.iteration + 1, progress=progress)
     if not math.isfinite(progress.objective):
         return replace(after, status="diverged")  # with the last parameters that are numbers
-    above = state.above_start + 1 if progress.objective > state.history[0].objective else 0
-    status = "diverged" if above >= PATIENCE else ""
-    return replace(after, theta=theta, evaluation=evaluation, above_start=above, status=status)
-
-
-def largest_curvature(objective: Objective) -> tuple[float, int]:
-    """L, the largest curvature that the mean cost can have, and the passes taken to find it.
-
-    lambda_max(X~ S X~') / (4 sum s) + 1 / (C sum s); for a softmax 1/2 stands for 1/4. On wide
-    tables the largest sum of |X~|' S |X~| over a row bounds the eigenvalue from above.
-    """
-    share = 0.5 if isinstance(objective.loss, SoftmaxLoss) else 0.25
-    size = _gram_norm(objective) if objective.width > LARGEST_GRAM else _gram_eigenvalue(objective)
-    return (share * size + 1 / objective.C) / objective.where.weight, 1
-
-
-def _gram_eigenvalue(objective: Objective) -> float:
-    p = objective.width - 1
-    has_bias = not objective.where.frozen[-1]
-
-    def gram(block: Block) -> Array:
-        total = np.zeros((p + 1, p + 1))
-        for tile in block.tiles():
-            total[:p, :p] += tile.features.curvature(tile.weights)
-            total[-1, :p] += has_bias * tile.features.back(tile.weights[None])[0]
-            total[-1, -1] += has_bias * tile.weights.sum()
-        return total
-
-    # eigvalsh, not a power iteration, which would stop below the eigenvalue; only the lower half.
-    return float(np.linalg.eigvalsh(objective.rows.reduce(gram))[-1])
-
-
-def _gram_norm(objective: Objective) -> float:
-    has_bias = not objective.where.frozen[-1]
-
-    def sums(block: Block) -> Array:
-        total = np.zeros(objective.width)
-        for tile in block.tiles():
-            sizes = tile.features.absolute()
-            length = sizes.linear(np.ones((1, objective.width - 1)))[0] + has_bias
-            weighted = tile.weights * length
-            total[:-1] += sizes.back(weighted[None])[0]
-            total[-1] += has_bias * weighted.sum()
-        return total
-
-    return float(objective.rows.reduce(sums).max())
-
-
-def _say_diverged(state: State, rate: float, L: float) -> str:
-    return (
-        f"the cost rose from {state.history[0].cost:.3g} to {state.history[-1].cost:.3g} in "
-        f"{state.iteration} iterations: the learning rate {rate:.3g} is too large, "
-        f"use learning_rate='safe' ({1 / L:.3g}) or at most {2 / L:.3g}"
+    above = state.above_start + 1 if progress.objective > state.first.objective else 0
+    return replace(
+        after,
+        theta=theta,
+        evaluation=evaluation,
+        optimizer=optimizer,
+        above_start=above,
+        status="diverged" if above >= PATIENCE else "",
     )
 
 
-def _warn_of_rate(rate: float, L: float) -> str:
-    if rate <= 2 / L:
+def _walk(
+    objective: Objective, start: Array, descent: Descent, learning_rate: float
+) -> Iterator[State]:
+    state = init(objective, start, descent)
+    yield state
+    while not state.status and state.iteration < descent.num_iterations:
+        state = step(objective, state, descent, learning_rate)
+        yield state
+
+
+def _slopes(
+    objective: Objective, state: State, descent: Descent
+) -> Iterator[Callable[[Array], Array]]:
+    """The slopes of one iteration, each to be asked for at the parameters of its own step."""
+    if descent.batch_size is None:
+        slope = objective.by_output(state.evaluation.gradient) / objective.where.weight
+        yield lambda theta: slope
+        return
+    block = objective.rows.block
+    held = np.flatnonzero(block.weights)
+    order = held[descent.shuffle(len(held))]
+    for batch in cut_minibatches(block, order, descent.batch_size):
+        yield partial(mean_slope, objective, batch, len(held))
+
+
+def _without_idle_batches(objective: Objective, descent: Descent) -> Descent:
+    """A minibatch that holds every row is no minibatch: its slope is already there."""
+    size = descent.batch_size
+    if size is None or size < np.count_nonzero(objective.rows.block.weights):
+        return descent
+    return replace(descent, batch_size=None)
+
+
+def _settle_rate(objective: Objective, descent: Descent) -> _Rate:
+    """L is measured where something is said of it: plain steps, and "safe"."""
+    if descent.optimizer != "gd" and descent.learning_rate != "safe":
+        return _Rate(float(descent.learning_rate), math.nan, 0)
+    L, passes = largest_curvature(objective, descent.batch_size)
+    if descent.learning_rate != "safe":
+        return _Rate(float(descent.learning_rate), L, passes)
+    return _Rate((1 - MOMENTUM if descent.optimizer == "momentum" else 1) / L, L, passes)
+
+
+def _say_iterations(descent: Descent) -> str:
+    if descent.batch_size is None:
+        return f"{descent.num_iterations} iterations"
+    return f"{descent.num_iterations} passes in minibatches of {descent.batch_size:,}"
+
+
+def _say_diverged(state: State, rate: _Rate, descent: Descent) -> str:
+    instead = "use a smaller one"
+    if descent.optimizer == "gd":
+        instead = f"use learning_rate='safe' ({1 / rate.L:.3g}) or at most {2 / rate.L:.3g}"
+    elif descent.optimizer == "momentum" and descent.learning_rate != "safe":
+        instead = "use a smaller one, or learning_rate='safe'"
+    return (
+        f"the cost rose from {state.first.cost:.3g} to {state.progress.cost:.3g} in "
+        f"{state.iteration} iterations: the learning rate {rate.value:.3g} is too large, {instead}"
+    )
+
+
+def _warn_of_rate(rate: _Rate, descent: Descent) -> str:
+    if descent.optimizer != "gd" or rate.value <= 2 / rate.L:
         return ""
+    where = "on this table" if descent.batch_size is None else "on every minibatch of this table"
     advice = (
-        f"the learning rate {rate:.3g} is above {2 / L:.3g}, the largest that must descend on this "
-        f"table; learning_rate='safe' uses {1 / L:.3g}"
+        f"the learning rate {rate.value:.3g} is above {2 / rate.L:.3g}, the largest that must "
+        f"descend {where}; learning_rate='safe' uses {1 / rate.L:.3g}"
     )
     warnings.warn(advice, LearningRateWarning, stacklevel=3)
     return f"; {advice}"

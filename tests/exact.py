@@ -53,7 +53,9 @@ class Exact:
         self.A = to_exact(np.hstack([self.X[held], ones]))
         self.w, self.own = to_exact(self.s[held]), self.y[held].astype(int)
         self.outputs = 1 if self.classes == 2 else self.classes
-        self.onehot = to_exact(self.own[:, None] == (np.arange(self.outputs) if self.outputs > 1 else 1))
+        self.onehot = to_exact(
+            self.own[:, None] == (np.arange(self.outputs) if self.outputs > 1 else 1)
+        )
         inverse = ZERO if np.isinf(self.C) else 1 / gmpy2.mpfr(self.C)
         share = gmpy2.mpfr(self.l1_ratio)
         weights, rest = np.full(self.X.shape[1], ONE), zeros(ones.shape[1])

@@ -88,7 +88,11 @@ def sum_by_rows(X, y, s, theta):
     One row of theta is a sigmoid; more are a softmax.
     """
     k, size = len(theta), theta.size
-    value, g, H = mpmath.mpf(0), to_many_digits(np.zeros(size)), to_many_digits(np.zeros((size, size)))
+    value, g, H = (
+        mpmath.mpf(0),
+        to_many_digits(np.zeros(size)),
+        to_many_digits(np.zeros((size, size))),
+    )
     g_size, H_size = g.copy(), H.copy()
     for x, own, weight in zip(X, y, s, strict=True):
         x = to_many_digits(np.append(x, 1.0))

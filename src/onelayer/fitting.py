@@ -24,7 +24,7 @@ from onelayer.solvers import (
 )
 from onelayer.solvers.descent import Descent
 from onelayer.solvers.penalised import split_outputs
-from onelayer.solvers.solution import Progress, Solution
+from onelayer.solvers.solution import Progress, Solution, is_low
 
 SOLVERS = ("auto", "newton", "newton_cg", "gram", "gradient_descent")
 
@@ -153,7 +153,8 @@ def _solve(objective: Objective, tol: float, start: Array | None, watch: Watch |
     if by_products is not None:
         return by_products(objective, tol, start, watch)
     first = newton.solve(objective, tol, start, watch)
-    if first.certificate.rho <= ENOUGH * tol or not np.isfinite(objective.C):
+    near = first.certificate.rho <= ENOUGH * tol and is_low(first)
+    if near or not np.isfinite(objective.C):
         return first
     start = objective.where.from_parameters(first.W, first.b)
     more = newton_cg.solve(objective, tol, start, watch)

@@ -3,17 +3,16 @@
 import warnings
 
 from onelayer.errors import ConvergenceWarning, DataWarning
-from onelayer.solvers.solution import Solution
+from onelayer.solvers.solution import Solution, is_low
 from onelayer.strength.choice import StrengthChoice
 
 WORTH_SAYING = 1e-2  # standard errors: what float64 leaves open below this changes no decision
-SMALL_GAP = 1e-6  # of the objective: where the gap alone is proved
 
 
 def warn_of_outcome(solution: Solution, stacklevel: int = 3) -> None:
     """Warn where the answer is no proved optimum: separation, divergence, no further progress."""
-    found = solution.certificate
-    proved = found.rho <= WORTH_SAYING or found.gap <= SMALL_GAP * abs(solution.objective)
+    near = solution.certificate.rho <= WORTH_SAYING or solution.certificate.kind == "duality"
+    proved = near and is_low(solution)
     if solution.status in ("optimal", "stopped") or (solution.status == "rounding" and proved):
         return
     text = f"{solution.solver}: {solution.message}"

@@ -12,6 +12,8 @@ from onelayer.errors import InputError
 from onelayer.stored import Unbounded, find_outside
 from onelayer.summary import Summary
 
+LARGEST_EXCESS = 1e-8  # relative: what float64 leaves open of the objective beyond this is said
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -132,3 +134,9 @@ class Solution:
     def __getstate__(self) -> dict[str, Any]:
         """All but the rows: a saved answer is small and holds nobody's data."""
         return {**self.__dict__, "evidence": None}
+
+
+def is_low(solution: Solution) -> bool:
+    """Whether the objective is proved to be within `LARGEST_EXCESS` of its least value."""
+    gap = solution.certificate.gap
+    return gap <= LARGEST_EXCESS * max(solution.objective - gap, 0.0)

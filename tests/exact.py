@@ -67,7 +67,7 @@ class Exact:
         return to_exact(np.hstack([W, b]) if self.fit_intercept else W)
 
     def terms(self, theta):
-        """Loss (n,), probabilities (n, outputs), and those less the labels, without cancellation."""
+        """Loss (n,), probabilities (n, outputs), and those less the labels, to all digits."""
         Z = self.A @ theta.T
         if self.outputs == 1:
             sign = 2 * self.onehot[:, 0] - 1

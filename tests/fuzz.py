@@ -21,7 +21,6 @@ from onelayer.blocks import Block
 from onelayer.certificate import Certificate
 from onelayer.coordinates import measure_columns, shift_rows
 from onelayer.features.dense import DenseFeatures
-from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss, SoftmaxLoss
 from onelayer.objective import Objective
 from onelayer.rows.blas import single_threaded_blas
@@ -129,7 +128,9 @@ def claims_of(problem: Problem, objective: Objective, distances=DISTANCES):
     yield from _claims_of_sampled(problem)
     if problem.loss == SigmoidLoss(1):
         yield from _claims_of_direct(problem)
-    yield from _around(objective, ends[1e-4], np.random.default_rng(10_000 + problem.seed), distances)
+    yield from _around(
+        objective, ends[1e-4], np.random.default_rng(10_000 + problem.seed), distances
+    )
 
 
 def _end(solver, found):
@@ -236,7 +237,9 @@ def main() -> int:
     for solver, count in sorted(tally.claims.items()):
         ratio = np.median(tally.ratios[solver]) if tally.ratios[solver] else math.nan
         left = tally.unproved[solver]
-        print(f"{solver:12} {count:6} claims, median gap / excess {ratio:8.4f}, {left} ends unproved")
+        print(
+            f"{solver:12} {count:6} claims, median gap / excess {ratio:8.4f}, {left} ends unproved"
+        )
     for seed, claim, excess, distance in tally.wrong:
         print(f"WRONG: problem {seed}, {claim}, excess {excess}, distance {distance}")
     seconds = time.perf_counter() - began

@@ -249,7 +249,7 @@ def test_explain_counts_rows_from_1_and_adds_up(loans, trained):
     model = Model.load(trained)
     assert found["row"] == 2
     assert found["line"] == 3
-    assert found["probability"] == model.predict_proba(loans)[1, 1]
+    assert found["probability"] == pytest.approx(model.predict_proba(loans)[1, 1], rel=1e-14)
     total = found["average_logit"] + sum(each["push"] for each in found["pushes"])
     assert total == pytest.approx(found["logit"], abs=1e-12)
 

@@ -1,4 +1,4 @@
-"""Problems on which solvers are known to stop early, stall or diverge, small enough for 60 digits."""
+"""Problems on which solvers are known to stop early or stall, small enough for 60 digits."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ SEVERAL = "several classes, "
 
 @dataclass(frozen=True)
 class Hard:
-    """Rows, class numbers, weights and C; `logits` (n, classes) is what the classes were drawn by."""
+    """Rows, class numbers, weights and C; the classes were drawn by `logits` (n, classes)."""
 
     kind: str
     X: np.ndarray

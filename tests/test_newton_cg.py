@@ -65,7 +65,7 @@ def test_it_agrees_with_the_factored_newton(layout, loss, fit_intercept):
 
 
 # Without a factor these may be left, with a word.
-FAR = ("shifted", "nearly dependent", "separable", "separable, C = 1e10", "a far row")
+FAR = ("shifted", "nearly dependent", "rare", "separable", "separable, C = 1e10", "a far row")
 TWO_CLASSES = [k for k in range(PROBLEMS) if not make_hard(k).kind.startswith(SEVERAL)]
 
 

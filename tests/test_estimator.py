@@ -519,3 +519,26 @@ def test_extreme_but_possible_tables_need_no_word():
     still = fit(np.zeros((80, 2)), y)
     np.testing.assert_array_equal(still.coef_, 0)
     np.testing.assert_allclose(still.predict_proba(X[:1, :2])[0, 1], y.mean())
+
+
+def test_sparse_rows_need_not_be_sorted_and_entries_in_parts_are_added_up():
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((300, 40), density=0.2, rng=rng).tocsr()
+    y = (X @ rng.normal(size=40) > rng.logistic(size=300) * 0.1).astype(int)
+    expected = OneLayerClassifier(tol=1e-8).fit(X, y)
+    mixed = X.copy()
+    for start, stop in zip(X.indptr[:-1], X.indptr[1:], strict=True):
+        order = rng.permutation(stop - start) + start
+        mixed.indices[start:stop], mixed.data[start:stop] = X.indices[order], X.data[order]
+    mixed.has_sorted_indices = False
+    before = mixed.indices.copy()
+    # Every entry in two halves, side by side in its row.
+    halves = sparse.csr_array(
+        (np.repeat(mixed.data / 2, 2), np.repeat(mixed.indices, 2), 2 * mixed.indptr), X.shape
+    )
+    halves.has_sorted_indices = False
+    for same in (mixed, halves):
+        got = OneLayerClassifier(tol=1e-8).fit(same, y)
+        np.testing.assert_allclose(got.coef_, expected.coef_, rtol=0, atol=1e-7)
+    assert np.array_equal(mixed.indices, before)
+    assert halves.nnz == 2 * X.nnz

@@ -195,3 +195,22 @@ def test_without_a_weight_the_range_is_empty(layout):
     others = moments(X, S, 0)[2:]  # and it is the neutral element of the merge with other tiles
     np.testing.assert_array_equal(np.minimum(low, others[0]), others[0])
     np.testing.assert_array_equal(np.maximum(high, others[1]), others[1])
+
+
+def test_bounds_of_wide_sparse_columns():
+    """Where ranges need not be exact: never narrower than the truth, exact for constants."""
+    rng = np.random.default_rng(4)
+    values = sparse.random_array((40, 3000), density=0.02, rng=rng).tolil()
+    values[:, 7], values[:, 9] = 2.5, rng.normal(size=40)
+    features, plain = SparseFeatures(values.tocsr()), values.toarray()
+    plain[:, 5] = 0
+    features = SparseFeatures(sparse.csr_array(plain))
+    for s in (np.ones(40), rng.uniform(0.1, 2, 40) * (np.arange(40) % 4 > 0)):
+        _, _, low, high = features.moments(s, np.zeros(3000), exact=False)
+        held = plain[s > 0]
+        assert (low <= held.min(axis=0)).all()
+        assert (high >= held.max(axis=0)).all()
+        assert (high <= held.max() * (1 + 1e-12)).all()
+        for column, constant in ((5, 0.0), (7, 2.5)):
+            assert low[column] == high[column] == constant
+        assert low[9] == held[:, 9].min()

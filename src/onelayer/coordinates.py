@@ -35,7 +35,8 @@ class Coordinates:
     Attributes
     ----------
     centre, spread: (p,), `v = w * spread`; centre is 0 where no bias is fitted.
-    low, high: (p,), the least and largest value among rows with a weight.
+    low, high: (p,), the least and largest value among rows with a weight; on wide sparse tables
+        bounds of them, exact for columns of one value.
     frozen: (p + 1,) True for parameters that move no logit: the weight of a column that is constant
         beside a bias (its value is in the bias), and a bias that is not fitted.
     shift: (p,), what tiles have already taken off each row.
@@ -108,7 +109,9 @@ def measure_columns(rows: MemoryRows, fit_intercept: bool) -> Coordinates:
 
     def moments(block: Block) -> _Moments:
         parts = [
-            _Moments(*tile.features.moments(tile.weights, origin), float(tile.weights.sum()))
+            _Moments(
+                *tile.features.moments(tile.weights, origin, exact=False), float(tile.weights.sum())
+            )
             for tile in block.tiles()
         ]
         return sum(parts[1:], parts[0])

@@ -45,7 +45,8 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         are exactly 0, and `solver` must be "auto".
     fit_intercept: whether to fit a bias.
     class_weight: None, "balanced" (n / (n_classes count)), or a weight for each class.
-    solver: "auto", "newton", "newton_cg" or "gradient_descent" (the article's loop).
+    solver: "auto", "newton", "newton_cg", "gram" (dense tables of more columns than rows)
+        or "gradient_descent" (the article's loop).
     learning_rate, num_iterations: for gradient descent; a rate above 0, or "safe".
     optimizer: the step of gradient descent: "gd" (the article's), "momentum" or "adam".
     batch_size: rows a step of gradient descent, in a new random order in each of `num_iterations`

@@ -64,6 +64,11 @@ class Features(Protocol):
     def square_lengths(self) -> Array:
         """|x|^2 of each row, (n_rows,)."""
 
-    def moments(self, s: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
-        """Sums of s (x - origin) and s (x - origin)^2, and the range of each column: its minimum
-        and maximum, or, on wide sparse tables, bounds of them that are exact for constants."""
+    def moments(
+        self, s: Array, origin: Array, exact: bool = True
+    ) -> tuple[Array, Array, Array, Array]:
+        """Sums of s (x - origin) and s (x - origin)^2, minimum and maximum of each column.
+
+        Where they need not be `exact`, a wide sparse table gives bounds of them instead, which are
+        exact only for columns of one value: less work than sorting its values by column.
+        """

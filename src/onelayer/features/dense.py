@@ -71,7 +71,9 @@ class DenseFeatures:
     def square_lengths(self) -> Array:
         return np.asarray(np.einsum("ij,ij->i", self.values, self.values))
 
-    def moments(self, s: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
+    def moments(
+        self, s: Array, origin: Array, exact: bool = True
+    ) -> tuple[Array, Array, Array, Array]:
         held = self.values if s.all() else self.values[s > 0]
         centred = self.values - origin
         return (

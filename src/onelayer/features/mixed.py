@@ -128,9 +128,11 @@ class MixedFeatures:
     def square_lengths(self) -> Array:
         return np.asarray(self._squared().linear(np.ones((1, self.n_columns)))[0])
 
-    def moments(self, s: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
+    def moments(
+        self, s: Array, origin: Array, exact: bool = True
+    ) -> tuple[Array, Array, Array, Array]:
         p = self.numeric.shape[1]
-        numeric = DenseFeatures(self.numeric).moments(s, origin[:p])
+        numeric = DenseFeatures(self.numeric).moments(s, origin[:p], exact)
         # A level's column is 0 or 1, so its sum is also its sum of squares.
         sums = MixedFeatures(np.zeros((self.n_rows, 0)), self.codes, self.level_counts).back(
             np.stack([s, (s > 0).astype(np.float64)])
@@ -144,7 +146,7 @@ class MixedFeatures:
         )
         parts = [numeric, levels]
         if self.words is not None:
-            parts.append(SparseFeatures(self.words).moments(s, origin[self._words()]))
+            parts.append(SparseFeatures(self.words).moments(s, origin[self._words()], exact))
         first, second, low, high = (np.concatenate(column) for column in zip(*parts, strict=True))
         return first, second, low, high
 

@@ -92,12 +92,14 @@ class SparseFeatures:
         squared = self._with_data(np.square(self.values.data))
         return np.asarray(squared.linear(np.ones((1, self.n_columns)))[0])
 
-    def moments(self, s: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
+    def moments(
+        self, s: Array, origin: Array, exact: bool = True
+    ) -> tuple[Array, Array, Array, Array]:
         sums, squares = self.back(s[None])[0], self.squares(s)
         held = self if s.all() else self.take(np.flatnonzero(s))
-        if self.n_columns > WIDE and held.n_rows:
+        if self.n_columns > WIDE and held.n_rows and not exact:
             even = squares if s.all() and (s == 1).all() else held.squares(np.ones(held.n_rows))
-            low, high = held._range_within(np.sqrt(even))
+            low, high = held._range_within(np.sqrt(even) * (1 + 1e-15))
         else:
             low, high = held._range()
         return (

@@ -14,7 +14,9 @@ from onelayer.solvers.kept import KeptRows, Terms
 Array = NDArray[Any]
 Preconditioner = Callable[[Array], Array]
 
-MOST_PRODUCTS = 2000  # and at most ten a parameter: more only chase rounding
+# Without rounding as many as there are parameters, or logits, suffice: several times as many only
+# chase rounding.
+MOST_PRODUCTS, TIMES = 2000, 4
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def solve_newton_equation(
     z = precondition(r)
     p, energy = z.copy(order="K"), dots(objective, r, z)
     first, products, last = energy.copy(), 0, np.isfinite(enough)
-    while products < min(MOST_PRODUCTS, 10 * objective.size):
+    most = min(MOST_PRODUCTS, 20 + TIMES * min(objective.size, moved.size))
+    while products < most:
         loose = energy > np.square(forcing) * first
         if last.any():
             loose = np.where(last, weigh(r) > enough, loose)

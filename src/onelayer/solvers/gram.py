@@ -18,7 +18,9 @@ from scipy import linalg
 from onelayer.blocks import Block
 from onelayer.coordinates import plain_coordinates
 from onelayer.errors import InputError
+from onelayer.features import Features
 from onelayer.features.dense import DenseFeatures
+from onelayer.features.mixed import MixedFeatures
 from onelayer.objective import Objective
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import newton, newton_cg
@@ -55,8 +57,17 @@ class RootFeatures(DenseFeatures):
 
 def is_available(objective: Objective) -> bool:
     """Whether the rows are dense, fewer than the columns, and under a penalty."""
-    dense = isinstance(objective.rows.block.features, DenseFeatures)
-    return dense and np.isfinite(objective.C) and objective.rows.n_rows < objective.width
+    dense = _find_values(objective.rows.block.features) is not None
+    return dense and bool(np.isfinite(objective.C)) and objective.rows.n_rows < objective.width
+
+
+def _find_values(features: Features) -> Array | None:
+    """The table as one array of numbers (n, p), where it is held as one."""
+    if isinstance(features, DenseFeatures):
+        return features.values
+    if isinstance(features, MixedFeatures) and not features.level_counts:
+        return features.numeric if features.words is None else None
+    return None
 
 
 def solve(
@@ -111,10 +122,10 @@ def _is_softmax(objective: Objective) -> bool:
 
 def sum_products(objective: Objective, dtype: np.dtype[Any]) -> Array:
     """K = C Xc Xc', the lower triangle, (n, n); a tile of columns at a time, X is never copied."""
-    features, where = objective.rows.block.features, objective.where
-    assert isinstance(features, DenseFeatures)
+    values, where = _find_values(objective.rows.block.features), objective.where
+    assert values is not None
     syrk = linalg.blas.ssyrk if dtype == np.float32 else linalg.blas.dsyrk
-    n, p = features.values.shape
+    n, p = values.shape
     # The table's own values less their centre, times sqrt(C): of order 1 in any unit, for float32.
     size = np.sqrt(objective.C)
 
@@ -122,7 +133,7 @@ def sum_products(objective: Objective, dtype: np.dtype[Any]) -> Array:
         K = np.zeros((n, n), dtype=dtype, order="F")
         for start in range(*chunk, TILE_COLUMNS):
             own = slice(start, min(start + TILE_COLUMNS, chunk[1]))
-            tile = np.subtract(features.values[:, own], where.centre[own], dtype=np.float64)
+            tile = np.subtract(values[:, own], where.centre[own], dtype=np.float64)
             tile *= size
             K = syrk(
                 1.0,

@@ -66,7 +66,7 @@ class Pace:
     precondition: the rough inverse of the Hessian in use.
     bend: (groups,), by how much slopes bent off the straight course that the last Newton equation
         foresaw, as a share of the slope before it, per such share that is left; inf unknown.
-    products: that the last Newton equation took.
+    products: that were made with it.
     """
 
     precondition: Preconditioner
@@ -211,8 +211,9 @@ def _learn(rules: Rules, pace: Pace, place: Place, step: Step, after: Place, len
         slope = dots(objective, place.gradient, precondition(place.gradient))
         off = dots(objective, bent, precondition(bent))
         bend = np.sqrt(off) / np.where(slope > 0, slope, np.inf)
-    fresh = choose_preconditioner(rules.kept, after.terms, precondition, step.products)
-    return Pace(fresh, bend, step.products)
+    products = pace.products + step.products
+    fresh = choose_preconditioner(rules.kept, after.terms, precondition, products)
+    return Pace(fresh, bend, products if fresh is precondition else 0)
 
 
 def _target(rules: Rules, place: Place) -> Array:

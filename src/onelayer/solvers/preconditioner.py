@@ -24,7 +24,7 @@ Preconditioner = Callable[[Array], Array]
 MANY = 15  # products for one equation, beyond which the exact diagonal is worth a pass
 LARGEST = 3000  # parameters whose Hessian is factored as a whole: 72 MB
 ROWS_AT_A_TIME = 512
-ADDED = 1e-8  # to a unit diagonal: directions that the drawn rows do not show are not infinite
+ADDED = (1e-13, 1e-8)  # to a unit diagonal, the first with which it has a root
 WIDEST_BLOCK = 800  # columns: beyond, a class's own block costs more than it saves
 ROWS_PER_PARAMETER = 1.5  # rows that such matrices are summed over
 FEWEST_ROWS = 1000
@@ -33,9 +33,9 @@ FEWEST_ROWS = 1000
 def choose_preconditioner(
     kept: KeptRows, terms: Terms, current: Preconditioner | None, products: int
 ) -> Preconditioner:
-    """The rough inverse to use next, after an equation that took `products` with the current one.
+    """The rough inverse to use next, after `products` were made with the current one.
 
-    A better one is made once an equation has cost more than making it. A softmax has its Hessian
+    A better one is made once those have cost more than making it. A softmax has its Hessian
     from some rows factored where it is small, or each class's own block; all else a diagonal.
     """
     objective, features = kept.objective, kept.rows.block.features
@@ -123,25 +123,34 @@ def invert_hessian(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
     objective = kept.objective
     drawn, scale = _draw(_curvature(kept, terms).sum(axis=0), m)
     weights = kept.rows.block.weights[drawn] * scale
+    for added in ADDED:
+        H = _sum_hessian(kept, terms.curved, drawn, weights)
+        level = 1 / np.sqrt(_positive(np.diag(H)))
+        H *= level
+        H *= level[:, None]
+        H[np.diag_indices(len(H))] += added
+        root, failed = linalg.lapack.dpotrf(H, lower=1, overwrite_a=1)
+        if not failed:
+            return lambda r: _solve_with(root, level, r)
+    return invert_diagonal(kept, terms, exact=True)
+
+
+def _solve_with(root: Array, level: Array, r: Array) -> Array:
+    """The solution of H z = r, (n_outputs, p + 1), from the root of H with a unit diagonal."""
+    solved, _ = linalg.lapack.dpotrs(root, r.ravel() * level, lower=1)
+    return np.asfortranarray((solved * level).reshape(r.shape))
+
+
+def _sum_hessian(kept: KeptRows, P: Array, drawn: Array, weights: Array) -> Array:
+    """The lower triangle of the rows' Hessian with the penalty, some rows at a time."""
+    objective = kept.objective
     H = np.zeros((objective.size, objective.size), order="F")
     for start in range(0, len(drawn), ROWS_AT_A_TIME):
         own = slice(start, start + ROWS_AT_A_TIME)
         X = _standardise_rows(objective, _take(kept, drawn[own])) * np.sqrt(weights[own])
-        H = _add_hessian(H, X, terms.curved[:, drawn[own]])
+        H = _add_hessian(H, X, P[:, drawn[own]])
     H[np.diag_indices(len(H))] += np.tile(objective.penalty, objective.n_outputs)
-    level = 1 / np.sqrt(_positive(np.diag(H)))
-    H *= level
-    H *= level[:, None]
-    H[np.diag_indices(len(H))] += ADDED
-    root, failed = linalg.lapack.dpotrf(H, lower=1, overwrite_a=1)
-    if failed:
-        return invert_diagonal(kept, terms, exact=True)
-
-    def precondition(r: Array) -> Array:
-        solved, _ = linalg.lapack.dpotrs(root, r.ravel() * level, lower=1)
-        return np.asfortranarray((solved * level).reshape(r.shape))
-
-    return precondition
+    return H
 
 
 def _standardise_rows(objective: Objective, features: Features) -> Array:
@@ -231,13 +240,14 @@ def _invert(H: Array) -> Array:
     level = _positive(np.diag(H))
     scale = 1 / np.sqrt(level)
     unit = H * scale * scale[:, None]
-    unit[np.diag_indices(len(H))] += ADDED
-    triangle, failed = linalg.lapack.dpotrf(unit, lower=1)
-    if failed:
-        return np.diag(np.square(scale))
-    inverse, _ = linalg.lapack.dpotri(triangle, lower=1)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    return np.asarray(inverse * scale * scale[:, None])
+    for added in ADDED:
+        unit[np.diag_indices(len(H))] += added
+        triangle, failed = linalg.lapack.dpotrf(unit, lower=1)
+        if not failed:
+            inverse, _ = linalg.lapack.dpotri(triangle, lower=1)
+            inverse = np.tril(inverse) + np.tril(inverse, -1).T
+            return np.asarray(inverse * scale * scale[:, None])
+    return np.diag(np.square(scale))
 
 
 def _positive(diagonal: Array) -> Array:

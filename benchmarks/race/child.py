@@ -94,7 +94,7 @@ class Bench:
 
 
 def serve(pipe: Connection, folder: Path, name: str) -> None:
-    """Answer (command, *arguments) with a Run, or with what else was asked for, until None."""
+    """Answer (command, *arguments) with a Run, or with what else was asked for."""
     peers.hush()
     bench = Bench(gather()[name], Problem.load(folder))
     try:
@@ -104,12 +104,14 @@ def serve(pipe: Connection, folder: Path, name: str) -> None:
         pipe.send(Run(error=_first_line(error)))
         return
     pipe.send(Run())
-    while (asked := pipe.recv()) is not None:
-        command, *arguments = asked
-        try:
-            pipe.send(getattr(bench, command)(*arguments))
-        except Exception as error:
-            pipe.send(Run(error=_first_line(error)))
+    with suppress(EOFError, BrokenPipeError):  # the parent is gone
+        while True:
+            command, *arguments = pipe.recv()
+            try:
+                answer = getattr(bench, command)(*arguments)
+            except Exception as error:
+                answer = Run(error=_first_line(error))
+            pipe.send(answer)
 
 
 def prepare(pipe: Connection, name: str, data: Path | None, folder: Path) -> None:

@@ -7,7 +7,7 @@ from html import escape
 from benchmarks.race.duels import Duel
 from benchmarks.race.results import Line
 
-WIDTH, LEFT, RIGHT = 860, 230, 70
+WIDTH, LEFT, RIGHT = 880, 230, 115
 TOP, ROW, HEADING, FOOT = 70, 19, 27, 16
 OURS, OTHER, INK, FAINT = "#0b6e4f", "#c8553d", "#222222", "#dddddd"
 STRICT, LOOSE = "1e-09", "1e-06"

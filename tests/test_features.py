@@ -116,6 +116,10 @@ OPERATIONS = {
         lambda X: (X[:, some(X)].T * Q[0]) @ X[:, some(X)],
     ),
     "no column": (lambda F, X: F.columns(some(X)[:0]).back(Q), lambda X: np.zeros((3, 0))),
+    "square lengths, scaled": (
+        lambda F, X: F.square_lengths(origin(X)),
+        lambda X: ((X * origin(X)) ** 2).sum(axis=1),
+    ),
     "moments": (
         lambda F, X: np.stack(F.moments(S, origin(X))),
         lambda X: np.stack(moments(X, S, origin(X))),

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from onelayer.errors import InputError
+from onelayer.estimator.incremental import begin_after_fit, learn_more
 from onelayer.estimator.inputs import number_classes, to_features
 from onelayer.estimator.options import check_options, plan_descent
 from onelayer.estimator.previous import PreviousFit, remember_fit, require_same_problem
@@ -50,7 +51,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
     learning_rate, num_iterations: for gradient descent; a rate above 0, or "safe".
     optimizer: the step of gradient descent: "gd" (the article's), "momentum" or "adam".
     batch_size: rows a step of gradient descent, in a new random order in each of `num_iterations`
-        passes; None for all rows in every step.
+        passes; None for all rows in every step. `partial_fit` takes 32 where it is None.
     tol: the largest distance from the exact optimum, in standard errors of each coefficient.
     n_jobs: threads; None or -1 for every core the process may use. The answer is the same to the
         bit for any number.
@@ -149,8 +150,47 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
             require_same_problem(self, previous)
         solution = self._solve(reading.rows, reading.loss, reading.copies, previous)
         self.solution_ = replace(solution, evidence=to_evidence(self, reading))
+        begin_after_fit(self, reading.rows.block.weights)
         self.coef_, self.intercept_ = self.solution_.W, self.solution_.b[:, 0]
         self.n_iter_ = np.array([self.solution_.iterations], dtype=np.int32)
+        return self
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> "OneLayerClassifier":
+        """Learn from further rows: one pass of the article's step over them, in minibatches.
+
+        The learning rate is safe and decays; `solver`, `learning_rate`, `num_iterations`,
+        `optimizer` and `tol` are those of `fit` alone. A step takes `batch_size` rows, 32 where
+        that is None. The penalty counts once for all different rows shown so far: calls with the
+        same 32 rows or more, in whatever order, are one table shown again, and lead to the optimum
+        of `fit` on it. After a `fit` it goes on from there. docs/mathematics.md says why it
+        arrives.
+
+        Parameters
+        ----------
+        X: rows as in `fit`.
+        y: (n_samples,) of the classes, not necessarily all; or (n_samples, n_outputs) of 0 and 1.
+        classes: all classes that will come; needed in the first call, unless `y` holds them all.
+        sample_weight: (n_samples,), 0 or more; a row with 0 is not looked at.
+
+        Raises
+        ------
+        InputError: a class that was not named, other classes than before, an option out of range.
+
+        Examples
+        --------
+        >>> network = OneLayerClassifier(random_state=0)
+        >>> for X, y in ([[0.0], [1.0]], [0, 0]), ([[3.0], [2.0]], [1, 1]):
+        ...     network = network.partial_fit(X, y, classes=[0, 1])
+        >>> network.solution_.status, network.predict([[-9.0], [9.0]]).tolist()
+        ('stopped', [0, 1])
+        """
+        learn_more(self, X, y, classes, sample_weight)
         return self
 
     def summary(
@@ -251,7 +291,9 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def _loss(self) -> Loss:
-        outputs = len(self.coef_)
+        return self._loss_of(len(self.coef_))
+
+    def _loss_of(self, outputs: int) -> Loss:
         several = outputs > 1 and not self.multilabel_
         return SoftmaxLoss(outputs) if several else SigmoidLoss(outputs)
 

@@ -86,17 +86,22 @@ def _to_whole(y: Array) -> NDArray[np.int64] | None:
     return whole if same and int(whole.max()) - int(whole.min()) < MOST_COUNTED else None
 
 
-def check_weights(sample_weight: ArrayLike | None, X: Any) -> Array:
+def check_weights(sample_weight: ArrayLike | None, X: Any, some: bool = True) -> Array:
+    """The weights as float64, checked; `some` requires one above 0."""
     if sample_weight is None:
         return np.broadcast_to(1.0, X.shape[0])  # no memory
     try:
-        weights = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64))
+        weights = np.asarray(
+            _check_sample_weight(
+                sample_weight, X, dtype=np.float64, allow_all_zero_weights=not some
+            )
+        )
     except ValueError as error:  # wrong shape, nan, infinity, all 0
         raise InputError(f"sample_weight: {error}") from None
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
         raise InputError(f"sample_weight[{row}] is {weights[row]}: weights must be 0 or more")
-    if not weights.any():
+    if some and not weights.any():
         raise InputError("all sample weights are 0: give some row a weight")
     return weights
 

@@ -61,8 +61,8 @@ class Features(Protocol):
     def absolute(self) -> "Features":
         """The same rows with |x| for x."""
 
-    def square_lengths(self) -> Array:
-        """|x|^2 of each row, (n_rows,)."""
+    def square_lengths(self, scale: Array | None = None) -> Array:
+        """|x|^2 of each row, (n_rows,); with a `scale` (n_columns,) that of x times it."""
 
     def moments(
         self, s: Array, origin: Array, exact: bool = True

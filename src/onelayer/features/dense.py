@@ -68,8 +68,9 @@ class DenseFeatures:
     def absolute(self) -> "DenseFeatures":
         return DenseFeatures(np.abs(self.values))
 
-    def square_lengths(self) -> Array:
-        return np.asarray(np.einsum("ij,ij->i", self.values, self.values))
+    def square_lengths(self, scale: Array | None = None) -> Array:
+        values = self.values if scale is None else self.values * scale
+        return np.asarray(np.einsum("ij,ij->i", values, values))
 
     def moments(
         self, s: Array, origin: Array, exact: bool = True

@@ -125,8 +125,9 @@ class MixedFeatures:
         words = None if self.words is None else abs(self.words)
         return MixedFeatures(np.abs(self.numeric), self.codes, self.level_counts, words)
 
-    def square_lengths(self) -> Array:
-        return np.asarray(self._squared().linear(np.ones((1, self.n_columns)))[0])
+    def square_lengths(self, scale: Array | None = None) -> Array:
+        ones = np.ones(self.n_columns) if scale is None else np.square(scale)
+        return np.asarray(self._squared().linear(ones[None])[0])
 
     def moments(
         self, s: Array, origin: Array, exact: bool = True

@@ -88,9 +88,10 @@ class SparseFeatures:
     def absolute(self) -> "SparseFeatures":
         return self._with_data(np.abs(self.values.data))
 
-    def square_lengths(self) -> Array:
+    def square_lengths(self, scale: Array | None = None) -> Array:
+        ones = np.ones(self.n_columns) if scale is None else np.square(scale)
         squared = self._with_data(np.square(self.values.data))
-        return np.asarray(squared.linear(np.ones((1, self.n_columns)))[0])
+        return np.asarray(squared.linear(ones[None])[0])
 
     def moments(
         self, s: Array, origin: Array, exact: bool = True

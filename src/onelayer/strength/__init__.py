@@ -30,6 +30,7 @@ from onelayer.strength.choice import Trial
 from onelayer.strength.folds import Folds
 from onelayer.strength.path import Path
 from onelayer.strength.path import Start as Start
+from onelayer.strength.rotation import rotate
 from onelayer.strength.scale import find_range
 from onelayer.strength.search import FLAT, search
 
@@ -51,8 +52,8 @@ def choose_strength(
     """Choose the C of the least log loss on rows that the fit has not seen.
 
     Every row is left out in turn, by one Newton step from the fit with it (docs/mathematics.md);
-    with more than `LARGEST_FACTORED` parameters or an L1 penalty, folds of rows are. Long tables
-    are judged on a random part of their rows: the best C does not depend on how many there are.
+    with more than `LARGEST_FACTORED` parameters (and rows) or an L1 penalty, two halves are. Long
+    tables are judged on a random part of their rows: the best C does not depend on their number.
 
     Parameters
     ----------
@@ -76,19 +77,34 @@ def choose_strength(
     copies = np.ones(rows.n_rows) if copies is None else copies
     with single_threaded_blas():
         rows, copies = _sample(rows, loss, copies)
-        where = measure_columns(rows, fit_intercept)
-        shifted, where = shift_rows(rows, where)
-        objective = Objective(shifted, loss, 1.0, where)
+        objective = _lay_out(rows, loss, fit_intercept)
+        rotation = rotate(objective) if l1_ratio == 0 else None
+        if rotation is not None:
+            objective = _lay_out(rotation.rows, loss, fit_intercept)
         folded = objective.size > LARGEST_FACTORED or l1_ratio > 0
+        if folded and rotation is not None:
+            objective, rotation = rotation.source, None
         judge = Folds(rows, loss, fit_intercept, l1_ratio) if folded else Path(objective, copies)
-        if values is None:
-            low, high = find_range(objective, l1_ratio)
-            search(lambda power: judge.loss_at(_round(10**power)), low, high)
-        else:
-            for C in values:
-                judge.loss_at(float(C))
+        _try(judge, objective, l1_ratio, values)
     choice = _choose(judge, rows.n_rows)
-    return choice, judge.starts[choice.C]
+    start = judge.starts[choice.C]
+    return choice, start if rotation is None else rotation.restore(*start)
+
+
+def _lay_out(rows: MemoryRows, loss: Loss, fit_intercept: bool) -> Objective:
+    shifted, where = shift_rows(rows, measure_columns(rows, fit_intercept))
+    return Objective(shifted, loss, 1.0, where)
+
+
+def _try(
+    judge: Path | Folds, objective: Objective, l1_ratio: float, values: Sequence[float] | None
+) -> None:
+    if values is None:
+        low, high = find_range(objective, l1_ratio)
+        search(lambda power: judge.loss_at(_round(10**power)), low, high)
+        return
+    for C in values:
+        judge.loss_at(float(C))
 
 
 def _round(C: float) -> float:

@@ -27,7 +27,7 @@ class StrengthChoice:
     ----------
     C: the inverse strength chosen.
     tried: the values tried and their losses, by rising C.
-    method: "leave-one-out", or "3 folds".
+    method: "leave-one-out", or "2 folds".
     rows: how many rows it was chosen on; fewer than there are where they are many.
     border: "" where the best value lies inside the range, else the end it is at: "strong", "weak"
         (the loss still falls there) or "flat" (at the weak end, where nothing changes any more).

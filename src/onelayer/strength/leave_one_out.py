@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from onelayer.blocks import TILE_VALUES, Block
 from onelayer.loss import Loss, SigmoidLoss, Terms
@@ -26,7 +27,8 @@ from onelayer.strength.refit import Refit
 Array = NDArray[Any]
 
 FAR = 0.3  # lambda m of a left-out row: beyond it one Newton step may be off by e^0.3
-REFIT_WORK = 4e6  # multiplications that exact fits may take: some milliseconds
+REFIT_WORK = 2e6  # multiplications that a step of the exact fits may take: a millisecond
+HOPELESS = 1.25  # times the least loss so far: no exact fit would make this C the best
 LEAST_LEFT = 1e-10  # of the row's own direction, once the row is gone
 
 
@@ -46,18 +48,23 @@ class LeftOut:
     reach: Array
 
 
-def leave_one_out(objective: Objective, state: State, copies: Array) -> Array:
-    """The log loss of each row without one copy of it, (groups, n).
+def leave_one_out(
+    objective: Objective, state: State, copies: Array, shares: Array, best: float = np.inf
+) -> float:
+    """The mean log loss of rows without one copy of each.
 
     Parameters
     ----------
     objective, state: a second-order solver's state with the Hessian; near the optimum, not at it.
     copies: (n,), the weight of one copy of each row; a row of a smaller weight goes as a whole.
+    shares: (groups, n), of each row's loss in the mean.
+    best: the least mean so far; one far above it is left as rough as it is.
     """
     held = np.minimum(objective.rows.block.weights, copies)
     found = measure_left_out(objective, state, held)
-    _refit_far_rows(objective, state, held, found)
-    return found.loss
+    if (found.loss * shares).sum() <= HOPELESS * best:
+        _refit_far_rows(objective, state, held, found)
+    return float((found.loss * shares).sum())
 
 
 def measure_left_out(objective: Objective, state: State, held: Array) -> LeftOut:
@@ -86,10 +93,18 @@ def _inverse_roots(objective: Objective, state: State) -> list[Array]:
         inverse = factor(H + _common(objective, H)).inverse
         frozen = np.tile(objective.where.frozen, len(H) // objective.width)
         inverse = np.where(frozen[:, None] | frozen, 0.0, inverse)
-        values, vectors = np.linalg.eigh(inverse)
-        root = (np.sqrt(np.maximum(values, 0)) * vectors).T
-        roots.append(root[values > 0].reshape(-1, len(H) // objective.width, objective.width))
+        roots.append(_root(inverse).reshape(-1, len(H) // objective.width, objective.width))
     return roots
+
+
+def _root(A: Array) -> Array:
+    """R with R'R = A, for a symmetric matrix of no negative curvature: triangular, if A allows."""
+    triangle, failed = linalg.lapack.dpotrf(A, lower=0)
+    if not failed:
+        return np.asarray(np.triu(triangle))
+    values, vectors = linalg.eigh(A)
+    root = (np.sqrt(np.maximum(values, 0)) * vectors).T
+    return np.asarray(root[values > 0])
 
 
 def _common(objective: Objective, H: Array) -> Array:

@@ -52,8 +52,8 @@ class Path:
         step = objective.by_output(np.stack([point.direction for point in state.points]))
         self._fits[C] = state.theta - step
         self.starts[C] = objective.where.to_parameters(self._fits[C])
-        lost = leave_one_out(objective, state, self.copies)
-        self.losses[C] = float((lost * self._shares).sum())
+        best = min(self.losses.values(), default=np.inf)
+        self.losses[C] = leave_one_out(objective, state, self.copies, self._shares, best)
         return self.losses[C]
 
 

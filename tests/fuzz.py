@@ -92,11 +92,13 @@ def random_problem(seed: int) -> Problem:
     """A small problem: wide, duplicated, unbalanced, weighted; two or three classes, or labels."""
     rng = np.random.default_rng(seed)
     n, p = int(rng.integers(4, 24)), int(rng.integers(1, 5))
+    if seed % 9 == 4:
+        n, p = int(rng.integers(4, 8)), int(rng.integers(8, 12))
     classes = 3 if seed % 5 == 0 else 2
     X = rng.standard_normal((n, p)) * 10.0 ** rng.uniform(-3, 3, p)
     if seed % 3 == 0:
         X = X + rng.standard_normal(p) * 10.0 ** rng.uniform(-1, 4)
-    free = seed % 11 == 10  # without a penalty
+    free = seed % 11 == 10 and n > p  # without a penalty
     if seed % 7 == 0 and p > 1 and not free:
         X[:, -1] = X[:, 0]
     outputs = 3 if seed % 8 == 6 and classes == 2 else 1
@@ -167,6 +169,23 @@ def _claims_of_direct(problem):
         found = direct.solve(kept.rows(), problem.C, problem.fit_intercept, tol)
         if found is not None:
             yield _end("direct", found)
+    yield from _walk_directly(kept)
+
+
+def _walk_directly(problem):
+    """The points on the way of the short way for small tables."""
+    with np.errstate(all="ignore"):
+        table = direct._standardise(problem.rows(), problem.C, problem.fit_intercept)
+        if table is None:
+            return
+        point = direct.measure(table, direct._start(table, problem.fit_intercept, None))
+        for _ in range(20):
+            if point is None:
+                return
+            W = (point.theta[: len(table.spread)] / table.spread)[None]
+            b = (point.theta[-1] if problem.fit_intercept else 0.0) - W @ table.centre
+            yield Claim("direct", W, b[:, None], point.gap, point.rho, False)
+            point = direct.step(table, point)
 
 
 def _around(objective, found, rng, distances):

@@ -43,10 +43,12 @@ class Problem:
     C: float
     fit_intercept: bool
     classes: int = 2
+    l1_ratio: float = 0.0
 
     def exact(self) -> list[Exact]:
         """One exact problem for each group of outputs."""
-        return [Exact(self.X, y, self.s, self.C, self.fit_intercept) for y in self.labels]
+        theirs = self.s, self.C, self.fit_intercept, self.l1_ratio
+        return [Exact(self.X, y, *theirs) for y in self.labels]
 
     @property
     def loss(self):
@@ -135,6 +137,13 @@ def claims_of(problem: Problem, objective: Objective, distances=DISTANCES):
     )
 
 
+def lasso_claims_of(problem: Problem):
+    """The claims of the solver for an L1 penalty."""
+    theirs = {"C": problem.C, "fit_intercept": problem.fit_intercept, "l1_ratio": problem.l1_ratio}
+    for tol in (1e-2, 1e-4):
+        yield _end("proximal", fit(problem.rows(), problem.loss, tol=tol, **theirs))
+
+
 def _end(solver, found):
     c = found.certificate
     return Claim(solver, found.W, found.b, c.gap, c.rho, True)
@@ -204,28 +213,35 @@ def _around(objective, found, rng, distances):
 
 
 def check(seed: int, distances=DISTANCES) -> Tally:
-    """All claims about one problem against its exact optimum."""
+    """All claims about one problem, and about the same with an L1 penalty."""
+    tally, problem = Tally(), random_problem(seed)
     with single_threaded_blas():
-        problem = random_problem(seed)
-        claims = list(claims_of(problem, to_objective(problem), distances))
-    tally, exact = Tally(), problem.exact()
+        judge(tally, problem, list(claims_of(problem, to_objective(problem), distances)))
+        if np.isfinite(problem.C):
+            both = seed % 2 == 1 or seed % 7 == 0  # equal columns share a weight only under L2
+            cornered = replace(problem, l1_ratio=0.5 if both else 1.0)
+            judge(tally, cornered, list(lasso_claims_of(cornered)))
+    return tally
+
+
+def judge(tally: Tally, problem: Problem, claims: list[Claim]) -> None:
+    """Hold each claim against the exact optimum."""
+    exact = problem.exact()
     best = min((c for c in claims if c.at_end), key=lambda claim: claim.gap)
     optima = [e.optimum(theta)[0] for e, theta in zip(exact, _pack(exact, best))]
     least = [e.value(theta) for e, theta in zip(exact, optima)]
     for claim in claims:
-        if claim.at_end and not claim.gap < math.inf:
-            tally.unproved[claim.solver] += 1
+        tally.claims[claim.solver] += claim.gap < math.inf
+        tally.unproved[claim.solver] += claim.at_end and not claim.gap < math.inf
         if not claim.gap < math.inf:
             continue
-        tally.claims[claim.solver] += 1
         points = _pack(exact, claim)
         excess = sum(e.value(theta) - low for e, theta, low in zip(exact, points, least))
         distance = sqrt(sum(_square(e, t, o) for e, t, o in zip(exact, points, optima)))
         if not (excess <= claim.gap and distance <= claim.rho):
-            tally.wrong.append((seed, claim, float(excess), float(distance)))
+            tally.wrong.append((problem.seed, claim, float(excess), float(distance)))
         if TIGHT[0] <= claim.rho <= TIGHT[1] and excess > 0:
             tally.ratios[claim.solver].append(float(claim.gap / excess))
-    return tally
 
 
 def _pack(exact, claim):

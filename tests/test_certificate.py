@@ -20,7 +20,7 @@ from onelayer.solvers import newton
 
 PROBLEMS = 30  # in each of so many
 PARTS = 5
-SOLVERS = {"certify", "direct", "gram", "newton", "newton_cg", "sampled"}
+SOLVERS = {"certify", "direct", "gram", "newton", "newton_cg", "proximal", "sampled"}
 
 
 @pytest.mark.parametrize("part", range(PARTS))

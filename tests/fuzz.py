@@ -21,6 +21,7 @@ from onelayer.blocks import Block
 from onelayer.certificate import Certificate
 from onelayer.coordinates import measure_columns, shift_rows
 from onelayer.features.dense import DenseFeatures
+from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss, SoftmaxLoss
 from onelayer.objective import Objective
 from onelayer.rows.blas import single_threaded_blas

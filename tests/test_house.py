@@ -15,6 +15,7 @@ HOME = Path(onelayer.__file__).parent
 # Lowest first. A room is a module or a folder; a new one takes its place here.
 ROOMS = (
     "errors",
+    "naming",
     "shapes",
     "stored",
     "strict_json",
@@ -27,8 +28,11 @@ ROOMS = (
     "coordinates",
     "certificate",
     "summary",
+    "separation",
+    "dependence",
     "objective",
     "solvers",
+    "diagnosis",
     "inference",
     "fitting",
     "strength",

@@ -124,8 +124,10 @@ def test_separated_classes_without_a_penalty(how, loss):
         X[:, 1] = np.arange(200) < 6
         y = np.where(X[:, 1] > 0, loss.n_outputs - 1, y)
     got = fit(rows_of(X, y), loss, C=np.inf)
-    # Complete separation is proved by the rows themselves; along a direction it is only inferred.
-    assert got.status == ("separated" if how == "complete" else "endless")
+    assert got.status == "separated"
+    kind = "complete" if how == "complete" else "quasi-complete"
+    assert [found.kind for found in got.separations] == [kind]
+    assert got.separations[0].columns == ((0,) if how == "complete" else (1,))
     assert not got.converged
     assert not got.certificate.proved
     assert got.certificate.rho == got.certificate.gap == math.inf

@@ -44,7 +44,7 @@ class TrainingFacts:
     rows, positives: of the training rows; holdout_rows: rows held out and judged.
     left_out_lines: malformed lines of the file; without_target: rows without a value there.
     C: as asked for, or as chosen; l1_ratio, tol, seed: as asked for. solver, status, message,
-        objective, cost, passes, iterations, seconds, history: as in `Solution`.
+        objective, cost, passes, iterations, seconds, history, remarks: as in `Solution`.
     test: name of the other table that the model was judged on, or None.
     """
 
@@ -70,6 +70,7 @@ class TrainingFacts:
     seconds: float
     history: tuple[Progress, ...]
     test: str | None = None
+    remarks: tuple[str, ...] = ()
 
     def problem(self) -> str | None:
         """Say what no training can be, or None; asked of what a model file holds."""

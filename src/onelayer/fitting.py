@@ -1,13 +1,16 @@
 """From rows to a solution: coordinates, objective, and the solver that suits them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from onelayer.certificate import Certificate, no_certificate
-from onelayer.coordinates import measure_columns, plain_coordinates, shift_rows
+from onelayer.coordinates import Coordinates, measure_columns, plain_coordinates, shift_rows
+from onelayer.diagnosis import Case, diagnose
 from onelayer.errors import InputError
 from onelayer.loss import Loss
+from onelayer.naming import UNNAMED, Naming
 from onelayer.network import Array
 from onelayer.objective import Objective
 from onelayer.rows.blas import single_threaded_blas
@@ -49,6 +52,8 @@ def fit(
     descent: Descent | None = None,
     watch: Watch | None = None,
     start: tuple[Array, Array] | None = None,
+    naming: Naming = UNNAMED,
+    remarks: bool = False,
 ) -> Solution:
     """Minimise sum_i s_i loss_i + (1 / C) ((1 - l1_ratio) / 2 |W|^2 + l1_ratio |W|_1).
 
@@ -66,6 +71,9 @@ def fit(
     watch: told the `Progress` after each step.
     start: W (n_outputs, n_x) and b (n_outputs, 1) to set out from, in the units of the table: the
         answer of a fit nearby. By default each solver has a start of its own.
+    naming: what messages call the columns and rows.
+    remarks: whether to look, with a penalty too, for separated classes and dependent columns. At
+        C=inf they are looked for wherever the steps or the Hessian gave reason to.
 
     Raises
     ------
@@ -76,53 +84,78 @@ def fit(
         raise InputError(f"solver={solver!r} is unknown: use one of {', '.join(SOLVERS)}")
     if start is not None:
         _check_start(rows, loss, *start)
-    if l1_ratio > 0 and np.isfinite(C):
-        return _fit_corners(rows, loss, C, l1_ratio, fit_intercept, solver, tol, watch, start)
+    task = _Task(rows, loss, C, l1_ratio, fit_intercept, solver, tol, watch, start)
     with single_threaded_blas():
-        if solver == "auto" and direct.suits(rows, loss):
-            found = direct.solve(rows, C, fit_intercept, tol, watch, start)
-            if found is not None:
-                return found
-        first = None
-        if solver == "auto" and sampled_newton.suits(rows, loss):
-            first = sampled_newton.solve(rows, loss, C, fit_intercept, tol, watch, start)
-            if first is not None and first.status == "optimal":
-                return first
-        where = measure_columns(rows, fit_intercept)
-        shifted, where = shift_rows(rows, where)
-        objective = Objective(shifted, loss, C, where)
-        if solver == "gradient_descent":
-            return _descend(rows, objective, descent or Descent(), watch, start)
-        if first is not None:
-            start = first.W, first.b
-        theta = None if start is None else _place(objective, *start)
-        found = _SOLVE[solver](objective, tol, theta, watch)
-        return found if first is None else first.then(found)
+        if l1_ratio > 0 and np.isfinite(C):
+            found = _fit_corners(task)
+        elif solver == "gradient_descent":
+            found = _descend(rows, task.measure(), descent or Descent(), watch, start)
+        else:
+            found = _minimise(task)
+        return diagnose(Case(rows, loss, C, fit_intercept, naming, remarks, task.resume), found)
 
 
-def _fit_corners(
-    rows: MemoryRows,
-    loss: Loss,
-    C: float,
-    l1_ratio: float,
-    fit_intercept: bool,
-    solver: str,
-    tol: float,
-    watch: Watch | None,
-    start: tuple[Array, Array] | None,
-) -> Solution:
-    if solver != "auto":
+@dataclass(frozen=True)
+class _Task:
+    """What `fit` was asked for."""
+
+    rows: MemoryRows
+    loss: Loss
+    C: float
+    l1_ratio: float
+    fit_intercept: bool
+    solver: str
+    tol: float
+    watch: Watch | None
+    start: tuple[Array, Array] | None
+
+    def measure(self) -> Objective:
+        """The objective in coordinates measured on all rows."""
+        return self.place(measure_columns(self.rows, self.fit_intercept))
+
+    def place(self, where: Coordinates) -> Objective:
+        shifted, where = shift_rows(self.rows, where)
+        return Objective(shifted, self.loss, self.C, where)
+
+    def resume(self, where: Coordinates, given: tuple[Array, Array]) -> Solution:
+        """Solve on from given parameters, in given coordinates."""
+        objective = self.place(where)
+        solve: Solve = newton.solve if objective.size <= LARGEST_FACTORED else newton_cg.solve
+        return solve(objective, self.tol, _place(objective, *given), self.watch)
+
+
+def _minimise(task: _Task) -> Solution:
+    """The short way for small tables, a sample's Hessian for long ones, or the general solvers."""
+    rows, loss, start = task.rows, task.loss, task.start
+    options = task.C, task.fit_intercept, task.tol, task.watch, start
+    if task.solver == "auto" and direct.suits(rows, loss):
+        found = direct.solve(rows, *options)
+        if found is not None:
+            return found
+    first = None
+    if task.solver == "auto" and sampled_newton.suits(rows, loss):
+        first = sampled_newton.solve(rows, loss, *options)
+        if first is not None and first.status == "optimal":
+            return first
+    objective = task.measure()
+    if first is not None:
+        start = first.W, first.b
+    theta = None if start is None else _place(objective, *start)
+    found = _SOLVE[task.solver](objective, task.tol, theta, task.watch)
+    return found if first is None else first.then(found)
+
+
+def _fit_corners(task: _Task) -> Solution:
+    if task.solver != "auto":
         raise InputError(
-            f"solver={solver!r} knows no L1 penalty: use solver='auto' with l1_ratio={l1_ratio}"
+            f"solver={task.solver!r} knows no L1 penalty: use solver='auto' with "
+            f"l1_ratio={task.l1_ratio}"
         )
-    with single_threaded_blas():
-        shifted, where = shift_rows(rows, measure_columns(rows, fit_intercept))
-        problems = list(split_outputs(shifted, loss, where, C, l1_ratio))
-        theta = None
-        if start is not None:
-            theta = where.from_parameters(np.asarray(start[0]), np.asarray(start[1]))
-            theta[:, where.frozen] = 0
-        return proximal_newton.solve(problems, tol, theta, watch)
+    objective = task.measure()
+    where = objective.where
+    problems = list(split_outputs(objective.rows, task.loss, where, task.C, task.l1_ratio))
+    theta = None if task.start is None else _place(objective, *task.start)
+    return proximal_newton.solve(problems, task.tol, theta, task.watch)
 
 
 def _check_start(rows: MemoryRows, loss: Loss, W: Array, b: Array) -> None:

@@ -10,7 +10,10 @@ WORTH_SAYING = 1e-2  # standard errors: what float64 leaves open below this chan
 
 
 def warn_of_outcome(solution: Solution, stacklevel: int = 3) -> None:
-    """Warn where the answer is no proved optimum: separation, divergence, no further progress."""
+    """Warn where the answer is no proved optimum (separation, divergence), or one of many."""
+    if not solution.unique:
+        for remark in solution.remarks:
+            warnings.warn(remark, DataWarning, stacklevel=stacklevel + 1)
     near = solution.certificate.rho <= WORTH_SAYING or solution.certificate.kind == "duality"
     proved = near and is_low(solution)
     if solution.status in ("optimal", "stopped") or (solution.status == "rounding" and proved):

@@ -18,6 +18,7 @@ from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
+from onelayer.naming import Naming
 from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
@@ -25,7 +26,7 @@ from onelayer.solvers.descent import seed_descent
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.strength import StrengthChoice, settle_strength
 from onelayer.table.reading import Table, read_table
-from onelayer.table.schema import infer_schema, read_weights
+from onelayer.table.schema import Schema, infer_schema, read_weights
 from onelayer.table.target import infer_target
 
 Array = NDArray[Any]
@@ -126,6 +127,7 @@ def train(
         solver=solver,
         descent=descent,
         watch=watch,
+        naming=_name(raw, rows, schema),
     )
     model = Model(
         schema=schema,
@@ -226,9 +228,25 @@ def _fit(
     rows, loss = MemoryRows(block, n_jobs), SigmoidLoss(1)
     chosen, choice, start = settle_strength(rows, loss, C, l1_ratio=options["l1_ratio"])
     warn_of_strength(choice)
-    solution = fit(rows, loss, C=chosen, start=start, **options)
+    solution = fit(rows, loss, C=chosen, start=start, remarks=True, **options)
     warn_of_outcome(solution)
     return solution, chosen, choice
+
+
+def _name(raw: Table, rows: _Rows, schema: Schema) -> Naming:
+    """What messages call the features and the rows of a training."""
+    trained = np.flatnonzero(rows.trained)
+    lines = raw.lines
+    if lines is None and raw.first_line is not None:
+        lines = raw.first_line + np.arange(raw.frame.height)
+    scale, origin = np.array(schema.feature_units).reshape(-1, 2).T
+    return Naming(
+        schema.feature_names,
+        trained if lines is None else lines[trained],
+        "row" if lines is None else "line",
+        scale,
+        origin,
+    )
 
 
 def _judge(block: Block, solution: Solution, n_jobs: int | None) -> Evaluation | None:
@@ -271,4 +289,5 @@ def _state_facts(
         iterations=solution.iterations,
         seconds=solution.seconds,
         history=solution.history,
+        remarks=solution.remarks,
     )

@@ -165,6 +165,11 @@ def describe_strength(choice: "StrengthChoice") -> str:
     return f"{text}; {choice.message}" if choice.message else text
 
 
+def describe_remarks(model: "Model") -> list[list[str]]:
+    """What is to be known of the table: separated classes, dependent columns."""
+    return [["remark", show_text(remark)] for remark in model.training.remarks]
+
+
 def say_certificate(model: "Model") -> list[str]:
     """How far the parameters can at most be from the exact optimum, in plain words."""
     return paragraph(model.certificate.sentence())

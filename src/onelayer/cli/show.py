@@ -10,6 +10,7 @@ from onelayer.cli.sections import (
     count,
     describe_columns,
     describe_own_evaluation,
+    describe_remarks,
     describe_strength,
     describe_weights,
     say_certificate,
@@ -69,4 +70,4 @@ def _describe_facts(model: "Model") -> list[str]:
         [each.kind, f"{each.at}; before, {each.rows:,} rows of {show_text(each.table)}"]
         for each in model.history
     ]
-    return tabulate(["", ""], rows)
+    return tabulate(["", ""], rows + describe_remarks(model))

@@ -27,6 +27,7 @@ from onelayer.cli.sections import (
     count,
     describe_columns,
     describe_own_evaluation,
+    describe_remarks,
     describe_strength,
     say_certificate,
 )
@@ -159,7 +160,7 @@ def _describe_task(model: "Model") -> list[str]:
         rows += f"; {facts.without_target:,} without a target left out"
     solver = (
         f"{facts.solver}, {count(facts.iterations, 'step')} and {facts.passes:,} passes over the "
-        f"rows in {facts.seconds:.2f} s: {facts.message}"
+        f"rows in {facts.seconds:.2f} s: {show_text(facts.message)}"
     )
     said = [
         ["target", f"{show_text(model.target)}: {show_text(model.schema.target.reason)}"],
@@ -170,4 +171,4 @@ def _describe_task(model: "Model") -> list[str]:
         said.append(["C", describe_strength(model.strength)])
     if model.schema.weight is not None:
         said.insert(2, ["weight", f"the rows weigh {show_text(model.schema.weight)}"])
-    return tabulate(["", ""], said)
+    return tabulate(["", ""], said + describe_remarks(model))

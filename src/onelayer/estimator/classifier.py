@@ -17,12 +17,11 @@ from onelayer.estimator.incremental import begin_after_fit, learn_more
 from onelayer.estimator.inputs import number_classes, to_features
 from onelayer.estimator.options import check_options, plan_descent
 from onelayer.estimator.previous import PreviousFit, remember_fit, require_same_problem
-from onelayer.estimator.summary import read_again, read_rows, to_evidence
+from onelayer.estimator.summary import Reading, read_again, read_rows, to_evidence, to_naming
 from onelayer.fitting import fit
 from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
 from onelayer.network import log_loss, sigmoid
 from onelayer.outcome import warn_of_outcome, warn_of_strength
-from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.strength import settle_strength
@@ -148,7 +147,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         reading = read_rows(self, X, y, sample_weight)
         if previous is not None:
             require_same_problem(self, previous)
-        solution = self._solve(reading.rows, reading.loss, reading.copies, previous)
+        solution = self._solve(reading, previous)
         self.solution_ = replace(solution, evidence=to_evidence(self, reading))
         begin_after_fit(self, reading.rows.block.weights)
         self.coef_, self.intercept_ = self.solution_.W, self.solution_.b[:, 0]
@@ -261,17 +260,16 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
             return np.ascontiguousarray((sigmoid(Z) > 0.5).T.astype(np.intp))
         return np.asarray(self.classes_[Z.argmax(axis=0)])
 
-    def _solve(
-        self, rows: MemoryRows, loss: Loss, copies: Array, previous: PreviousFit | None
-    ) -> Solution:
-        """Set `C_` and `strength_`, and fit; `copies` are the weights of the classes."""
+    def _solve(self, reading: Reading, previous: PreviousFit | None) -> Solution:
+        """Set `C_` and `strength_`, and fit."""
+        rows, loss = reading.rows, reading.loss
         self.C_, self.strength_, start = settle_strength(
             rows,
             loss,
             self.C,
             l1_ratio=float(self.l1_ratio),
             fit_intercept=self.fit_intercept,
-            copies=copies,
+            copies=reading.copies,
         )
         warn_of_strength(self.strength_)
         solution = fit(
@@ -285,6 +283,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
             descent=plan_descent(self),
             watch=_print_progress if self.verbose else None,
             start=start if previous is None else previous.start,
+            naming=to_naming(self, reading.held),
         )
         warn_of_outcome(solution)
         return solution

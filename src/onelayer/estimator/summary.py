@@ -11,6 +11,7 @@ from onelayer.errors import InputError
 from onelayer.estimator.inputs import check_weights, read_table, to_features
 from onelayer.inference import Evidence, scale_weights
 from onelayer.loss import Loss
+from onelayer.naming import Naming
 from onelayer.rows.memory import MemoryRows
 
 Array = NDArray[Any]
@@ -69,6 +70,12 @@ def to_evidence(estimator: Any, reading: Reading) -> Evidence:
         held=None if reading.held.all() else reading.held,
         remark="" if estimator.class_weight is None else CLASS_WEIGHTS,
     )
+
+
+def to_naming(estimator: Any, held: NDArray[np.bool_]) -> Naming:
+    """What messages call the columns, and the rows: as they were handed in."""
+    columns = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    return Naming(columns, None if held.all() else np.flatnonzero(held))
 
 
 def read_again(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None) -> Evidence:

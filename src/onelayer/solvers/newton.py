@@ -20,6 +20,7 @@ from onelayer.solvers.solution import Solution
 
 Array = NDArray[Any]
 
+SLACK = 10.0  # by how much LAPACK may overestimate a condition
 FLAT = 100.0  # a slope this many roundings of the table's own values large is still taken for 0
 
 
@@ -105,7 +106,20 @@ def _measure_group(
     decrement = (1 + lost) * math.sqrt(squared) + hidden
     rest = math.sqrt(max(float(residual @ decomposed.solve(residual)), 0.0) + left)
     m *= 1 + lost  # the box comes from the same inverse
-    return Point(decrement, m, hidden, d + common, rest + lost * decrement)
+    flat = _is_flat(objective, H, decomposed)
+    return Point(decrement, m, hidden, d + common, rest + lost * decrement, flat)
+
+
+def _is_flat(objective: Objective, H: Array, decomposed: Factor) -> bool:
+    """Whether columns may depend on each other: the penalty's curvature alone bounds the least.
+
+    Along a combination of columns that is 0 in every row, scaled to a unit diagonal, H curves by
+    the largest share that the penalty has of a diagonal element, at most.
+    """
+    if not decomposed.full or objective.where.frozen[:-1].any():
+        return True
+    penalty = np.tile(objective.penalty, len(H) // objective.width)
+    return bool(decomposed.condition <= SLACK * float((penalty / np.diag(H)).max()))
 
 
 def add_gauge(objective: Objective, H: Array) -> Array:

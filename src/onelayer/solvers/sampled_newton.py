@@ -344,4 +344,5 @@ def _finish(problem: Problem, state: State, seconds: float) -> Solution:
         iterations=state.iteration,
         solver="newton",
         history=state.history,
+        may_depend=any(point.flat for point in state.points),
     )

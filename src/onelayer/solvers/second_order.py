@@ -36,7 +36,7 @@ Watch = Callable[[Progress], None]
 EPS = float(np.finfo(np.float64).eps)
 RELATIVE_GAP = 1e-9  # the objective itself is to be this near its optimum
 MEASURED_RHO = 1e-6  # a last step whose bound is above this is measured by one more pass
-HOPELESS = 25  # steps without a certificate at C = inf: no finite optimum is in sight
+HOPELESS = 15  # steps without a certificate at C = inf: no finite optimum is in sight
 PATIENCE = 4  # steps in a row that gain nothing float64 can tell
 MOST_STEPS = 500  # each step gains, so this is met only where float64 itself gives way
 
@@ -52,6 +52,7 @@ class Point:
     rounding: the part of lambda that float64 may hide.
     direction: (D,), the step to subtract.
     rest: how far the step may end from that of an exact Newton equation, in the norm of H.
+    flat: whether some direction has next to no curvature but the penalty's.
     """
 
     decrement: float
@@ -59,6 +60,7 @@ class Point:
     rounding: float
     direction: Array
     rest: float = 0.0
+    flat: bool = False
 
     @property
     def rho(self) -> float:
@@ -199,6 +201,7 @@ def finish(
         iterations=state.iteration + int(method.exact and "optimal" in state.status),
         solver=method.name,
         history=state.history,
+        may_depend=any(point.flat for point in points),
     )
 
 

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from onelayer.certificate import Certificate
+from onelayer.dependence.relation import Dependence
 from onelayer.errors import InputError
+from onelayer.separation.found import Separation
 from onelayer.stored import Unbounded, find_outside
 from onelayer.summary import Summary
 
@@ -56,13 +58,18 @@ class Solution:
     cost: the weighted mean log loss in nats, the article's cost.
     certificate: how far from the exact optimum the answer can be.
     status: "optimal" (proved to `tol`), "stopped" (all iterations asked for are done), "rounding"
-        (float64 allows no more), "separated" (no finite optimum, proved), "endless" (none in
-        sight), "unproved" (steps within `tol`, no bound), "diverged", "stalled".
+        (float64 allows no more), "separated" (no finite optimum: see `separations`), "endless"
+        (none in sight), "unproved" (steps within `tol`, no bound), "diverged", "stalled".
     message: the status in words, with what to do.
     passes: how often all rows were read. seconds: wall time.
     iterations: steps taken. history: one `Progress` a step.
     solver: the name of the algorithm.
     evidence: the rows it was found on, for `summary`; gone once the solution is pickled or copied.
+    separations: what a search for separation has found, one an output; none where none was made.
+    dependencies: columns that others already hold, where the Hessian gave reason to look.
+    remarks: what a user should know of the table, in sentences.
+    unique: whether no other weights have the same objective, as far as was looked.
+    may_depend: whether the Hessian gave reason to look for dependent columns.
     """
 
     W: NDArray[Any]
@@ -78,6 +85,11 @@ class Solution:
     solver: str
     history: tuple[Progress, ...] = field(default=(), repr=False)
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    separations: tuple[Separation, ...] = ()
+    dependencies: tuple[Dependence, ...] = ()
+    remarks: tuple[str, ...] = ()
+    unique: bool = True
+    may_depend: bool = field(default=False, repr=False)
 
     @property
     def converged(self) -> bool:

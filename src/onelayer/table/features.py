@@ -6,19 +6,31 @@ from collections.abc import Iterator, Sequence
 
 from onelayer.table.terms import Column, Levels, Missing, Raw, Scale, Term, Words
 
+_KINDS: tuple[tuple[type, ...], ...] = ((Scale, Missing), (Levels,), (Words,))
 _SAID = {"clip": "clipped", "signed log": "log"}
 
 
 def name_features(columns: Sequence[Column]) -> tuple[tuple[str, str], ...]:
     """Return (feature, column) for every parameter, in the order of the parameters."""
-    kinds: tuple[tuple[type, ...], ...] = ((Scale, Missing), (Levels,), (Words,))
     return tuple(
         (feature, column.name)
-        for wanted in kinds
+        for wanted in _KINDS
         for column in columns
         for term in column.terms
         if isinstance(term, wanted)
         for feature in _name_term(column.name, term)
+    )
+
+
+def find_units(columns: Sequence[Column]) -> tuple[tuple[float, float], ...]:
+    """Return (scale, origin) for every parameter: the column's own number is scale * x + origin."""
+    return tuple(
+        (term.scale, term.center) if isinstance(term, Scale) else (1.0, 0.0)
+        for wanted in _KINDS
+        for column in columns
+        for term in column.terms
+        if isinstance(term, wanted)
+        for _ in _name_term(column.name, term)
     )
 
 

@@ -119,16 +119,9 @@ def train(
     features = to_features(schema.encode(raw))
     block = rows.block(features, rows.trained)
     asked = {"l1_ratio": l1_ratio, "tol": tol}
-    solution, C, choice = _fit(
-        block,
-        n_jobs,
-        C,
-        **asked,
-        solver=solver,
-        descent=descent,
-        watch=watch,
-        naming=_name(raw, rows, schema),
-    )
+    naming = _name(raw, rows, schema)
+    how = {"solver": solver, "descent": descent, "watch": watch, "naming": naming}
+    solution, C, choice = _fit(block, n_jobs, C, **asked, **how)
     model = Model(
         schema=schema,
         W=solution.W,

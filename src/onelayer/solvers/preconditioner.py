@@ -120,7 +120,6 @@ def invert_hessian(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
     diag(p) - p p' for each row: p X'X for each class, less the square of all p X side by side, one
     product of matrices.
     """
-    objective = kept.objective
     drawn, scale = _draw(_curvature(kept, terms).sum(axis=0), m)
     weights = kept.rows.block.weights[drawn] * scale
     for added in ADDED:

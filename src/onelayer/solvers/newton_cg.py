@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from onelayer.certificate import Certificate, combine
 from onelayer.objective import Evaluation, Objective
-from onelayer.solvers import second_order
+from onelayer.solvers import newton, second_order
 from onelayer.solvers.applied import (
     Surroundings,
     dots,
@@ -30,12 +30,13 @@ from onelayer.solvers.kept import KeptRows, Terms
 from onelayer.solvers.line_search import search_lengths
 from onelayer.solvers.preconditioner import choose_preconditioner
 from onelayer.solvers.second_order import Method, Point, State, Watch
-from onelayer.solvers.solution import Solution
+from onelayer.solvers.solution import Solution, is_low
 
 Array = NDArray[Any]
 
 FORCING = 0.2  # how far each Newton equation is solved while the optimum is still distant
 SHARPER = 1e-2  # without a penalty nothing is proved: end this much nearer than asked for
+LARGEST_FACTORED = 1500  # parameters whose Hessian is summed for the proof, if nothing else proves
 LOOSE = 10.0  # residuals are left this much larger than the bend: the next equation sees to both
 TIGHTEST = 1e-5  # of the slope: more of one Newton equation is never wasted less on the next
 
@@ -126,7 +127,25 @@ def solve(
             iteration=state.iteration + 1,
         )
     seconds = time.perf_counter() - began
-    return second_order.finish(_METHOD, objective, state, tol, seconds)
+    found = second_order.finish(_METHOD, objective, state, tol, seconds)
+    return _prove_by_factor(objective, found, tol)
+
+
+def _prove_by_factor(objective: Objective, found: Solution, tol: float) -> Solution:
+    """What the penalty alone leaves unproved, proved by the Hessian itself where it is small.
+
+    On columns of very different scale the penalty is a poor bound of the Hessian.
+    """
+    unproved = found.status in ("stalled", "rounding") and np.isfinite(objective.C)
+    if not unproved or objective.size > LARGEST_FACTORED:
+        return found
+    certificate = newton.certify(objective, objective.where.from_parameters(found.W, found.b))
+    if not certificate.rho < found.certificate.rho:
+        return found
+    found = replace(found, certificate=certificate, passes=found.passes + 1)
+    if certificate.rho <= tol and is_low(found):
+        return replace(found, status="optimal", message=second_order.MESSAGES["optimal"])
+    return replace(found, status="rounding", message=second_order.MESSAGES["rounding"])
 
 
 def certify(objective: Objective, theta: Array) -> Certificate:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.certificate import Certificate, combine
+from onelayer.certificate import SMALLEST_RHO, Certificate, combine
 from onelayer.objective import Evaluation, Objective
 from onelayer.solvers import newton, second_order
 from onelayer.solvers.applied import (
@@ -127,8 +127,8 @@ def solve(
             iteration=state.iteration + 1,
         )
     seconds = time.perf_counter() - began
-    found = second_order.finish(_METHOD, objective, state, tol, seconds)
-    return _prove_by_factor(objective, found, tol)
+    solution = second_order.finish(_METHOD, objective, state, tol, seconds)
+    return _prove_by_factor(objective, solution, tol)
 
 
 def _prove_by_factor(objective: Objective, found: Solution, tol: float) -> Solution:
@@ -142,7 +142,12 @@ def _prove_by_factor(objective: Objective, found: Solution, tol: float) -> Solut
     certificate = newton.certify(objective, objective.where.from_parameters(found.W, found.b))
     if not certificate.rho < found.certificate.rho:
         return found
-    found = replace(found, certificate=certificate, passes=found.passes + 1)
+    stated = replace(
+        certificate,
+        rho=max(certificate.rho, SMALLEST_RHO),
+        gap=max(certificate.gap, 0.5 * SMALLEST_RHO**2),
+    )
+    found = replace(found, certificate=stated, passes=found.passes + 1)
     if certificate.rho <= tol and is_low(found):
         return replace(found, status="optimal", message=second_order.MESSAGES["optimal"])
     return replace(found, status="rounding", message=second_order.MESSAGES["rounding"])

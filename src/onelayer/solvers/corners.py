@@ -19,7 +19,7 @@ from scipy import linalg
 Array = NDArray[Any]
 
 MOST_FACES = 1000
-LIFT = 1e-11  # share added to the diagonal: singular faces have a minimum, the others keep theirs
+LIFT = 3e-16  # share added to the diagonal; 100 times as much until the factor exists
 STEEP = 0.3  # of the zeros that could move downhill, those this near the steepest may leave at once
 SETTLED = 1e-14  # a fall of Q below this share of its terms is rounding
 
@@ -87,20 +87,21 @@ def _solve_face(H: Array, x: Array, slope: Array, kappa: Array, signs: Array) ->
 
 
 def solve_definite(M: Array, right: Array) -> Array:
-    """M^-1 right, with a little curvature added for a singular M, and more if the factor needs it.
+    """M^-1 right; for a singular M with as much curvature added as the factor needs.
 
     Only the length of a step depends on it, never what is proved about where the step ends.
     """
     if not len(M):
         return right
     added, diagonal = LIFT, np.maximum(np.diag(M), 1e-300)
-    while True:
+    while added < 1e3:
         raised = M.copy()
         np.fill_diagonal(raised, (1 + added) * diagonal)
         _, solution, failed = linalg.lapack.dposv(raised, right, lower=1, overwrite_a=1)
         if not failed and np.isfinite(solution).all():
             return np.asarray(solution)
         added *= 100
+    return np.asarray(right / diagonal)
 
 
 def _fold(x: Array, target: Array) -> Array:

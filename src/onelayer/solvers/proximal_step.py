@@ -24,7 +24,8 @@ SAMPLE_SHARE = 10
 ROWS_PER_PARAMETER = 20  # with fewer rows than this a parameter, a sample is a poor guide
 POOR = 0.3  # a step that leaves more of the decrement than this asks for a Hessian of its own
 SHORTEST = 1e-9
-PATIENCE = 3
+PATIENCE = 4  # steps in a row that neither gain nor shrink
+MOST_STEPS = 500  # each step gains, so this is met only where float64 itself gives way
 LEVEL = 1e-13  # share of the objective that rounding may add to it along a step
 
 # Seconds on one core, measured in orders of magnitude: a pass, its rows, their values; a product of
@@ -43,7 +44,7 @@ class State:
     target: where the parabola plus L1 is least. decrement: |target - theta| in the norm of H.
     stuck: no step lowers F any more. passes, steps: taken. length: of the last step.
     part: the problem over some of the rows, whose Hessian is a part of the whole's; or None.
-    idle: steps in a row that did not halve the decrement where rounding hides what they gain.
+    idle: steps in a row that gained nothing that float64 can tell and did not halve the decrement.
     """
 
     theta: Array
@@ -135,7 +136,9 @@ def descend(problem: Penalised, state: State, until: float) -> State:
     if not math.isfinite(state.decrement):
         state = aim(problem, state)
     while state.decrement > until and not state.stuck:
-        state = aim(problem, move(problem, state))
+        state = move(problem, state)
+        if not state.stuck:
+            state = aim(problem, state)
     return state
 
 
@@ -145,8 +148,8 @@ def aim(problem: Penalised, state: State) -> State:
     found = _aim(problem, state)
     if not state.exact and found.decrement > POOR * before:
         found = _aim(problem, take_hessian(problem, state))
-    idle = state.idle + 1 if found.decrement > 0.5 * before and _is_level(problem, found) else 0
-    return replace(found, idle=idle, stuck=idle >= PATIENCE)
+    idle = 0 if found.decrement <= 0.5 * before else state.idle
+    return replace(found, idle=idle, stuck=idle >= PATIENCE or state.steps >= MOST_STEPS)
 
 
 def _aim(problem: Penalised, state: State) -> State:
@@ -157,11 +160,6 @@ def _aim(problem: Penalised, state: State) -> State:
     d = target - theta
     decrement = math.sqrt(max(float(d @ (state.H @ d)), 0.0))
     return replace(state, target=target.reshape(state.theta.shape), decrement=decrement)
-
-
-def _is_level(problem: Penalised, state: State) -> bool:
-    value = problem.value(state.evaluation, state.theta)
-    return state.decrement**2 <= LEVEL * abs(value)
 
 
 def take_hessian(problem: Penalised, state: State) -> State:
@@ -193,7 +191,8 @@ def move(problem: Penalised, state: State) -> State:
             after = problem.value(evaluation, theta)
         passes += 1
         if after <= value + max(1e-4 * length * slope, LEVEL * abs(value) * (length == 1)):
-            moved = replace(state, passes=passes, steps=state.steps + 1, length=length)
+            idle = state.idle + 1 if after > value - LEVEL * abs(value) else 0
+            moved = replace(state, passes=passes, steps=state.steps + 1, length=length, idle=idle)
             return _arrive(problem, moved, theta, evaluation)
         length *= _shorten(value, after, slope, evaluation, d, gained, length)
     if state.exact:

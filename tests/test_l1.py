@@ -1,0 +1,298 @@
+"""L1 and elastic net: exact optima, exact zeros, and a certificate that never promises too much."""
+
+import mpmath
+import numpy as np
+import pytest
+from exact import DIGITS, Exact
+from exact_l1 import minimum_by_trying, solve_on_support, value_l1
+from hard import PROBLEMS, make_hard
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from onelayer.blocks import Block
+from onelayer.coordinates import measure_columns, shift_rows
+from onelayer.errors import InputError
+from onelayer.features.dense import DenseFeatures
+from onelayer.features.mixed import MixedFeatures
+from onelayer.features.sparse import SparseFeatures
+from onelayer.fitting import fit
+from onelayer.loss import SigmoidLoss, SoftmaxLoss
+from onelayer.rows.memory import MemoryRows
+from onelayer.solvers import duality
+from onelayer.solvers.penalised import split_outputs
+
+
+def rows_of(X, y, s=None, n_jobs=None):
+    features = SparseFeatures(X) if sparse.issparse(X) else X
+    features = DenseFeatures(X) if isinstance(X, np.ndarray) else features
+    y = np.atleast_2d(y).astype(float)
+    return MemoryRows(Block(features, y, np.ones(y.shape[1]) if s is None else s), n_jobs)
+
+
+def draw(seed, n=60, p=4, classes=2):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p)) * 10.0 ** rng.uniform(-1, 1, p)
+    score = X @ rng.normal(size=(p, classes)) + rng.gumbel(size=(n, classes)) * 2
+    y = score.argmax(axis=1)
+    y[:classes] = np.arange(classes)
+    return X, y
+
+
+def value(X, y, got, C, l1_ratio):
+    """F at an answer, as plain as can be."""
+    z = X @ got.W[0] + got.b[0, 0]
+    w = np.abs(got.W[0])
+    penalty = (1 - l1_ratio) / 2 * (w @ w) + l1_ratio * w.sum()
+    return np.logaddexp(0, np.where(y == 1, -z, z)).sum() + penalty / C
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+def test_no_other_support_is_better(seed, l1_ratio):
+    X, y = draw(seed, p=3)
+    C = 10.0 ** np.random.default_rng(seed).uniform(-2.5, 1)
+    got = fit(rows_of(X, y), SigmoidLoss(1), C=C, l1_ratio=l1_ratio)
+    best = minimum_by_trying(X, y, l1_ratio / C, (1 - l1_ratio) / C)
+    assert got.status == "optimal"
+    assert value(X, y, got, C, l1_ratio) == pytest.approx(best, rel=1e-9)
+    assert got.objective == pytest.approx(best, rel=1e-9)
+
+
+def check_against_digits(X, y, s, C, l1_ratio, got, intercept=True):
+    """Compare with 60 digits: the gap, and each coefficient in standard errors."""
+    alpha = mpmath.mpf(l1_ratio) / mpmath.mpf(C)
+    exact = Exact(X, y, s, C, intercept)
+    exact.ridge = exact.ridge * (1 - mpmath.mpf(l1_ratio))
+    ours = exact.pack(got.W, got.b)
+    found = solve_on_support(exact, ours, alpha)
+    if found is None:
+        return False
+    theta, inverse, places = found
+    true = value_l1(exact, ours, alpha) - value_l1(exact, theta, alpha)
+    assert -(mpmath.mpf(10) ** -40) <= true <= got.certificate.gap
+    assert true <= 1e-9 * value_l1(exact, theta, alpha)
+    if np.isfinite(got.certificate.rho):
+        off = (ours - theta).ravel()[places]
+        H = mpmath.matrix(inverse.tolist()) ** -1
+        H = np.array(H.tolist(), dtype=object)
+        assert mpmath.sqrt(abs(off @ H @ off)) <= got.certificate.rho * (1 + 1e-6)
+    return True
+
+
+def test_hard_problems_against_60_digits():
+    """Gap and rho hold on the hard problems; where ties leave no oracle, at most a few."""
+    checked = 0
+    with mpmath.workdps(DIGITS):
+        for seed in range(PROBLEMS):
+            hard = make_hard(seed)
+            l1_ratio = (1.0, 0.5, 0.95)[seed % 3]
+            rows = rows_of(hard.X, hard.y, hard.s)
+            got = fit(rows, SigmoidLoss(1), C=hard.C, l1_ratio=l1_ratio)
+            assert got.status in ("optimal", "rounding"), (seed, hard.kind)
+            assert got.certificate.gap <= 1e-8 * got.objective, (seed, hard.kind)
+            if len(hard.X) < 50:
+                checked += check_against_digits(hard.X, hard.y, hard.s, hard.C, l1_ratio, got)
+    assert checked >= 12
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_softmax_against_60_digits(l1_ratio, intercept):
+    with mpmath.workdps(DIGITS):
+        checked = 0
+        for seed in range(3):
+            X, y = draw(seed, n=25, p=3, classes=3)
+            C = (0.05, 0.3, 1.0, 5.0)[seed]
+            got = fit(
+                rows_of(X, y), SoftmaxLoss(3), C=C, l1_ratio=l1_ratio, fit_intercept=intercept
+            )
+            assert got.status == "optimal"
+            checked += check_against_digits(X, y, np.ones(25), C, l1_ratio, got, intercept)
+        assert checked >= 2
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_gap_holds_anywhere(classes):
+    """Far from the optimum as well: the dual bound is never below the true excess."""
+    loss = SigmoidLoss(1) if classes == 2 else SoftmaxLoss(3)
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        X, y = draw(seed, n=30, p=3, classes=classes)
+        C, l1_ratio = 10.0 ** rng.uniform(-2, 1), (1.0, 0.7)[seed % 2]
+        rows = rows_of(X, y)
+        best = fit(rows, loss, C=C, l1_ratio=l1_ratio)
+        shifted, where = shift_rows(rows, measure_columns(rows, True))
+        (problem,) = split_outputs(shifted, loss, where, C, l1_ratio)
+        theta = where.from_parameters(best.W, best.b)
+        for size in (1e-12, 1e-6, 1e-2, 1.0):
+            moved = theta + size * rng.normal(size=theta.shape) * (rng.random(theta.shape) < 0.7)
+            evaluation = problem.objective.evaluate(moved)
+            true = problem.value(evaluation, moved) - best.objective
+            found = duality.measure(problem, evaluation, moved)
+            assert true <= found.gap + 1e-13 * best.objective
+            assert not (found.zero & (best.W != 0)).any()
+
+
+def test_sklearn_agrees():
+    X, y = draw(3, n=150, p=6)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    for C, l1_ratio in ((0.05, 1.0), (1.0, 1.0), (0.2, 0.3)):
+        oracle = LogisticRegression(
+            C=C, l1_ratio=l1_ratio, solver="saga", tol=1e-10, max_iter=20000
+        ).fit(X, y)
+        got = fit(rows_of(X, y), SigmoidLoss(1), C=C, l1_ratio=l1_ratio, tol=1e-8)
+        np.testing.assert_allclose(got.W, oracle.coef_, atol=1e-6)
+        np.testing.assert_array_equal(got.W == 0, oracle.coef_ == 0)
+        assert got.b[0, 0] == pytest.approx(oracle.intercept_[0], abs=1e-6)
+
+
+def test_sklearn_agrees_on_a_softmax():
+    X, y = draw(5, n=150, p=4, classes=3)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    oracle = LogisticRegression(C=0.3, l1_ratio=0.6, solver="saga", tol=1e-10, max_iter=20000)
+    oracle.fit(X, y)
+    got = fit(rows_of(X, y), SoftmaxLoss(3), C=0.3, l1_ratio=0.6, tol=1e-8)
+    np.testing.assert_allclose(got.W, oracle.coef_, atol=1e-6)
+    np.testing.assert_array_equal(got.W == 0, oracle.coef_ == 0)
+
+
+def test_nearly_pure_l2_is_the_smooth_answer():
+    X, y = draw(1)
+    smooth = fit(rows_of(X, y), SigmoidLoss(1), C=0.5, tol=1e-8)
+    got = fit(rows_of(X, y), SigmoidLoss(1), C=0.5, l1_ratio=1e-9, tol=1e-8)
+    np.testing.assert_allclose(got.W, smooth.W, rtol=1e-6)
+
+
+def draw_wide(seed, n=80, p=900):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p)) * (rng.random((n, p)) < 0.2)
+    y = (X[:, :5].sum(axis=1) + 0.3 * rng.normal(size=n) > 0).astype(int)
+    return X, y
+
+
+@pytest.mark.parametrize("C", [0.2, 1.0, 30.0])
+def test_a_working_set_loses_nothing(C):
+    """KKT over every column, worked out here; sparse and dense ways agree."""
+    X, y = draw_wide(0)
+    dense = fit(rows_of(X, y), SigmoidLoss(1), C=C, l1_ratio=1.0, tol=1e-8)
+    thin = fit(rows_of(sparse.csr_array(X), y), SigmoidLoss(1), C=C, l1_ratio=1.0, tol=1e-8)
+    np.testing.assert_allclose(dense.W, thin.W, atol=1e-7)
+    for got in (dense, thin):
+        assert got.status == "optimal"
+        z = X @ got.W[0] + got.b[0, 0]
+        slopes = X.T @ (1 / (1 + np.exp(-z)) - y)
+        held = got.W[0] != 0
+        np.testing.assert_allclose(slopes[held], -np.sign(got.W[0][held]) / C, rtol=1e-6)
+        assert (np.abs(slopes) <= (1 + 1e-6) / C).all()
+        assert 0 < held.sum() <= len(y)
+
+
+def test_wide_softmax():
+    X, _ = draw_wide(1)
+    y = np.random.default_rng(0).integers(0, 3, len(X))
+    got = fit(rows_of(X, y), SoftmaxLoss(3), C=0.5, l1_ratio=0.9)
+    assert got.status == "optimal"
+    P = np.exp(X @ got.W.T + got.b.T)
+    P /= P.sum(axis=1)[:, None]
+    slopes = (P - np.eye(3)[y]).T @ X + 0.1 / 0.5 * got.W
+    assert (np.abs(slopes[got.W == 0]) <= 0.9 / 0.5 * (1 + 1e-4)).all()
+    held = got.W != 0
+    np.testing.assert_allclose(slopes[held], -1.8 * np.sign(got.W[held]), rtol=1e-4)
+
+
+def test_every_layout_agrees():
+    rng = np.random.default_rng(4)
+    numbers, codes = rng.normal(size=(300, 2)) + 5, rng.integers(0, 4, (300, 1))
+    X = np.hstack([numbers, np.eye(4)[codes[:, 0]]])
+    y = ((X - X.mean(axis=0)) @ rng.normal(size=6) + rng.logistic(size=300) > 0).astype(int)
+    forms = [
+        X,
+        np.asfortranarray(X),
+        sparse.csr_array(X),
+        MixedFeatures(numbers, codes.astype(np.int32), (4,)),
+    ]
+    got = [fit(rows_of(form, y), SigmoidLoss(1), C=0.3, l1_ratio=1.0, tol=1e-9) for form in forms]
+    for other in got[1:]:
+        np.testing.assert_allclose(other.W, got[0].W, atol=1e-8)
+    assert all(each.status == "optimal" for each in got)
+
+
+def test_long_tables_are_proved_by_a_sample():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60_000, 30)) * 10.0 ** rng.uniform(-3, 3, 30)
+    y = (X / X.std(axis=0) @ np.r_[np.ones(10), np.zeros(20)] > rng.logistic(size=60_000)) * 1
+    got = fit(rows_of(X, y), SigmoidLoss(1), C=1e-3, l1_ratio=1.0)
+    assert (got.status, got.certificate.kind) == ("optimal", "sampled")
+    one = fit(rows_of(X, y, n_jobs=1), SigmoidLoss(1), C=1e-3, l1_ratio=1.0)
+    np.testing.assert_array_equal(got.W, one.W)  # the bits do not depend on the threads
+    z = X @ got.W[0] + got.b[0, 0]
+    slopes = X.T @ (1 / (1 + np.exp(-z)) - y)
+    assert (np.abs(slopes) <= 1e3 * (1 + 1e-4)).all()
+    assert (got.W == 0).any()
+
+
+def test_dependent_columns():
+    """A column twice, and the levels of a category: one objective, certified all the same."""
+    X, y = draw(2, n=80, p=3)
+    alone = fit(rows_of(X, y), SigmoidLoss(1), C=0.7, l1_ratio=1.0)
+    levels = np.eye(3)[np.random.default_rng(0).integers(0, 3, 80)]
+    for more in (X[:, :1], levels):
+        got = fit(rows_of(np.hstack([X, more]), y), SigmoidLoss(1), C=0.7, l1_ratio=1.0)
+        assert got.status == "optimal"
+        assert got.certificate.gap <= 1e-9 * got.objective
+        assert got.objective <= alone.objective * (1 + 1e-9)
+    twice = fit(rows_of(np.hstack([X, X[:, :1]]), y), SigmoidLoss(1), C=0.7, l1_ratio=1.0)
+    assert twice.objective == pytest.approx(alone.objective, rel=1e-9)
+
+
+def test_weights_count_rows():
+    X, y = draw(6)
+    s = np.random.default_rng(0).integers(0, 3, len(y)) * 1.0
+    s[:2] = 1
+    weighted = fit(rows_of(X, y, s), SigmoidLoss(1), C=0.5, l1_ratio=1.0, tol=1e-9)
+    times = s.astype(int)
+    repeated = rows_of(np.repeat(X, times, axis=0), np.repeat(y, times))
+    again = fit(repeated, SigmoidLoss(1), C=0.5, l1_ratio=1.0, tol=1e-9)
+    np.testing.assert_allclose(weighted.W, again.W, atol=1e-9)
+
+
+def test_outputs_apart_are_outputs_alone():
+    X, y = draw(7)
+    Y = np.stack([y, X[:, 0] > 0, 1 - y]).astype(float)
+    Y[1, :5] = 1 - Y[1, :5]
+    together = fit(rows_of(X, Y), SigmoidLoss(3), C=0.5, l1_ratio=1.0)
+    for k in range(3):
+        alone = fit(rows_of(X, Y[k]), SigmoidLoss(1), C=0.5, l1_ratio=1.0)
+        np.testing.assert_array_equal(together.W[k], alone.W[0])
+    assert together.status == "optimal"
+    assert [p.iteration for p in together.history] == list(range(len(together.history)))
+
+
+def test_under_a_strong_penalty_only_the_base_rate_is_left():
+    X, y = draw(8)
+    got = fit(rows_of(X, y), SigmoidLoss(1), C=1e-6, l1_ratio=1.0)
+    assert not got.W.any()
+    assert got.b[0, 0] == pytest.approx(np.log(y.sum() / (1 - y).sum()))
+    assert got.status == "optimal"
+
+
+def test_without_a_penalty_there_is_no_l1():
+    X, y = draw(9)
+    a = fit(rows_of(X, y), SigmoidLoss(1), C=np.inf, l1_ratio=1.0)
+    b = fit(rows_of(X, y), SigmoidLoss(1), C=np.inf)
+    np.testing.assert_array_equal(a.W, b.W)
+
+
+def test_a_start_saves_passes():
+    X, y = draw(10, n=400, p=8)
+    first = fit(rows_of(X, y), SigmoidLoss(1), C=0.3, l1_ratio=1.0)
+    again = fit(rows_of(X, y), SigmoidLoss(1), C=0.3, l1_ratio=1.0, start=(first.W, first.b))
+    assert again.passes < first.passes
+    np.testing.assert_allclose(again.W, first.W, atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", ["newton", "newton_cg", "gradient_descent"])
+def test_solvers_without_l1_say_so(solver):
+    X, y = draw(0)
+    with pytest.raises(InputError, match="knows no L1 penalty"):
+        fit(rows_of(X, y), SigmoidLoss(1), l1_ratio=0.5, solver=solver)

@@ -1,0 +1,39 @@
+"""A parabola plus an L1 norm: its minimum, whatever the start, the rank and the overlap."""
+
+import numpy as np
+import pytest
+
+from onelayer.solvers.corners import minimise
+from onelayer.solvers.support import bend_into_range
+
+
+def make(seed):
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(1, 60))
+    rank = max(1, int(size * rng.uniform(0.5, 2)))
+    A = rng.normal(size=(rank, size)) + rng.normal(size=(rank, 1)) * rng.choice([0, 3.0])
+    H = A.T @ A + (0.1 * np.eye(size) if seed % 3 == 0 else 0)
+    kappa = rng.uniform(0.1, 3, size) * rng.choice([0.1, 1, 10])
+    kappa[-1] = 0
+    return H, A.T @ rng.normal(size=rank) * 5, kappa, rng.normal(size=size) * (seed % 2)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_slope_is_left(seed):
+    H, c, kappa, start = make(seed)
+    x = minimise(H, c, kappa, start)
+    slope = H @ x + c
+    at_zero = np.maximum(np.abs(slope) - kappa, 0)
+    left = np.where(x == 0, at_zero, np.abs(slope + kappa * np.sign(x)))
+    assert left.max() <= 1e-8 * (1 + np.abs(c).max())
+
+
+def test_nothing_to_do():
+    x = np.array([1.0, 0.0])
+    np.testing.assert_allclose(minimise(np.eye(2), np.array([-2.0, 0.5]), np.ones(2), x), x)
+
+
+def test_slopes_that_no_corner_can_balance():
+    one_hot = np.array([[1.0, 0, 1], [0, 1, 1], [1, 1, 2]])
+    free = np.array([[-0.1, 0.1], [0.5, 0.5], [0.0, 0.0]])
+    assert bend_into_range(one_hot, np.array([0.0, 0.5, 0.0]), free) is None

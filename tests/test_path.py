@@ -1,4 +1,4 @@
-"""Paths of strengths: each point is the fit alone, warm starts save passes, C begins where it must."""
+"""Paths of strengths: each point is the fit alone, and warm starts save passes."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,7 @@
 """The same answer everywhere: to the bit for any number of threads, to `tol` in any layout."""
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -119,7 +121,10 @@ def apart(one, other, loss, C=1.0):
     labels = np.atleast_2d(make_labels(X, loss).T) * 1.0
     rows = MemoryRows(Block(DenseFeatures(X), labels, s), 1)
     objective = Objective(rows, LOSSES[loss], C, plain_coordinates(rows, True))
-    theta, move = np.column_stack([one.W, one.b]), np.column_stack([one.W - other.W, one.b - other.b])
+    theta, move = (
+        np.column_stack([one.W, one.b]),
+        np.column_stack([one.W - other.W, one.b - other.b]),
+    )
     return float(np.sqrt((move * objective.multiply(theta, move)).sum()))
 
 
@@ -170,7 +175,7 @@ def test_batches_change_no_bit_of_a_prediction(layout):
     whole = network.predict_proba(given)
     rows = sparse.csr_array(given) if sparse.issparse(given) else given
     edges = [0, 1, 8, 700, N]
-    parts = [network.predict_proba(rows[a:b]) for a, b in zip(edges, edges[1:])]
+    parts = [network.predict_proba(rows[a:b]) for a, b in pairwise(edges)]
     assert np.concatenate(parts).tobytes() == whole.tobytes()
 
 

@@ -37,7 +37,7 @@ def minimise(H: Array, c: Array, kappa: Array, x: Array) -> Array:
     """
     curved = np.diag(H).copy()
     curved[curved <= 0] = 1.0
-    slope = H @ x + c
+    slope = _times(H, x) + c
     last: Array | None = None
     for _ in range(MOST_FACES):
         signs = _guess(x, slope, curved, kappa)
@@ -57,8 +57,14 @@ def minimise(H: Array, c: Array, kappa: Array, x: Array) -> Array:
         if step == 0:
             return x
         x = target if step == 1 else _move(x, target, step)
-        slope = H @ x + c
+        slope = _times(H, x) + c
     return x
+
+
+def _times(H: Array, x: Array) -> Array:
+    """H x for an x that may be mostly 0."""
+    held = np.flatnonzero(x)
+    return np.asarray(H @ x if 3 * len(held) > len(x) else x[held] @ H[held])
 
 
 def _guess(x: Array, slope: Array, curved: Array, kappa: Array) -> Array:
@@ -80,7 +86,7 @@ def _solve_face(H: Array, x: Array, slope: Array, kappa: Array, signs: Array) ->
     target = np.zeros_like(x)
     dropped = (signs == 0) & (x != 0)
     if dropped.any():
-        slope = slope - H[:, dropped] @ x[dropped]
+        slope = slope - x[dropped] @ H[dropped]
     pull = slope[kept] + kappa[kept] * np.where(kappa[kept] == 0, 0.0, signs[kept])
     target[kept] = x[kept] - solve_definite(H[np.ix_(kept, kept)], pull)
     return target
@@ -139,7 +145,7 @@ def _search(H: Array, slope: Array, kappa: Array, x: Array, target: Array) -> tu
     """The least change of Q along x -> target, and how far along it is found (1: at the target)."""
     d = target - x
     size = kappa * np.abs(d)
-    bend = float(d @ (H @ d))
+    bend = float(d @ _times(H, d))
     first = float(slope @ d + np.where(x == 0, size, kappa * np.sign(x) * d).sum())
     terms = float(np.abs(slope * d).sum() + size.sum())
     if not first < -SETTLED * terms:

@@ -36,7 +36,7 @@ Array = NDArray[Any]
 Watch = Callable[[Progress], None]
 
 SMALL = 600  # parameters that are worked on all at once; beyond, a working set
-FIRST = 64  # columns that join a working set at a time, at least
+FIRST, SHARE = 64, 1  # columns that join a working set at most: so many, or a share of those held
 MOST_ROUNDS = 200
 
 
@@ -106,30 +106,43 @@ def run(problem: Penalised, tol: float, start: Array | None, watch: Watch | None
 def follow(problem: Penalised, found: Round, later: Penalised, next_C: float) -> Round:
     """The first round under another strength, from the end of the one before.
 
-    On wide tables those columns take part whose slopes would have to change faster than their
-    penalty to stay at 0 (the sequential strong rule of Tibshirani et al., JRSS B 74, 2012), as far
-    as to `next_C`, so that the working set serves more than once. What the rule leaves out wrongly
-    the passes over all columns bring back.
+    On wide tables a new working set is opened when a column outside exceeds its new penalty. It
+    holds those whose slopes would have to change faster than their penalty to stay at 0 (the
+    sequential strong rule of Tibshirani et al., JRSS B 74, 2012) as far as to `next_C`, so that it
+    serves more than once. What the rule leaves out wrongly the passes over all columns bring back.
     """
     evaluation = rebase_evaluation(problem, found, later)
     dual = duality.measure(later, evaluation, found.theta)
     if found.columns is None:
         state = rebase(problem, found.state, later)
         return Round(found.theta, evaluation, None, later, state, dual)
-    slopes = np.abs(problem.log_loss_slopes(found.evaluation, found.theta)[:, :-1]).max(axis=0)
-    held = (found.theta[:, :-1] != 0).any(axis=0)
-    if (held | (slopes > strong_rule(problem, later.C)))[_outside(later, found)].any():
-        columns = np.flatnonzero(held | (slopes > strong_rule(problem, next_C)))
+    over = steepness(later, evaluation, found.theta)
+    if (over > 0)[_outside(later, found)].any():
+        above = steepness(problem, evaluation, found.theta) + expected_rise(problem, next_C)
+        columns = join_columns(found.theta, above)
         return open_columns(later, found.theta, columns, evaluation, dual, 0, ())
     part = found.part.with_strength(later.C)
     state = rebase(found.part, found.state, part)
     return Round(found.theta, evaluation, found.columns, part, state, dual)
 
 
-def strong_rule(problem: Penalised, C: float) -> Array:
-    """The slopes, (p,), up to which columns are expected to stay at 0 up to a strength of C."""
-    kappa = problem.kappa[:-1]
-    return np.asarray(2 * kappa * (problem.C / C) - kappa)
+def expected_rise(problem: Penalised, C: float) -> Array:
+    """How far slopes may rise over the penalty on the way to C, (p,): as fast as it falls."""
+    return np.asarray(2 * problem.kappa[:-1] * (1 - problem.C / C))
+
+
+def steepness(problem: Penalised, evaluation: Evaluation, theta: Array) -> Array:
+    """By how much each column's slope exceeds its L1 penalty, (p,); below 0 where it does not."""
+    slopes = problem.log_loss_slopes(evaluation, theta)[:, :-1]
+    return np.asarray(np.abs(slopes).max(axis=0) - problem.kappa[:-1])
+
+
+def join_columns(theta: Array, above: Array) -> Array:
+    """The columns that are not 0 and as many of those with `above` over 0, the steepest first."""
+    held = (theta[:, :-1] != 0).any(axis=0)
+    most = max(FIRST, SHARE * int(held.sum()))
+    joining = np.argsort(np.where(held, np.inf, -above), kind="stable")[:most]
+    return np.union1d(np.flatnonzero(held), joining[(above[joining] > 0) & ~held[joining]])
 
 
 def rebase_evaluation(problem: Penalised, found: Round, later: Penalised) -> Evaluation:
@@ -156,7 +169,7 @@ def first_round(problem: Penalised, theta: Array, cold: bool) -> Round:
         return look(problem, problem, state, None, 0, ())
     evaluation = problem.objective.evaluate(theta)
     dual = duality.measure(problem, evaluation, theta)
-    columns = choose_columns(problem, evaluation, theta, FIRST)
+    columns = join_columns(theta, steepness(problem, evaluation, theta))
     return open_columns(problem, theta, columns, evaluation, dual, 1, ())
 
 
@@ -242,11 +255,9 @@ def look(
 
 def violations(problem: Penalised, found: Round) -> Array:
     """By how much each column outside the working set exceeds its L1 penalty, (p,)."""
-    p = problem.objective.width - 1
     if found.columns is None:
-        return np.zeros(p)
-    slopes = problem.log_loss_slopes(found.evaluation, found.theta)[:, :-1]
-    over = np.maximum(np.abs(slopes).max(axis=0) - problem.kappa[:-1], 0)
+        return np.zeros(problem.objective.width - 1)
+    over = np.maximum(steepness(problem, found.evaluation, found.theta), 0)
     over[found.columns] = 0
     return np.asarray(over)
 
@@ -257,21 +268,9 @@ def potential(problem: Penalised, found: Round, outside: Array) -> float:
     return float(np.square(outside).sum() / max(float(np.median(curved)), 1e-300))
 
 
-def choose_columns(problem: Penalised, evaluation: Evaluation, theta: Array, most: int) -> Array:
-    """The columns that are not 0, and those whose slopes exceed their penalty most."""
-    slopes = np.abs(problem.log_loss_slopes(evaluation, theta)[:, :-1]).max(axis=0)
-    over = slopes - problem.kappa[:-1]
-    held = (theta[:, :-1] != 0).any(axis=0)
-    over[held] = -np.inf
-    joining = np.argsort(-over, kind="stable")[:most]
-    return np.union1d(np.flatnonzero(held), joining[over[joining] > 0])
-
-
 def widen(problem: Penalised, found: Round, outside: Array) -> Round:
     """Let the columns join that exceed their penalty most; those that are 0 and idle leave."""
-    held = np.flatnonzero((found.theta[:, :-1] != 0).any(axis=0))
-    joining = np.argsort(-outside, kind="stable")[: max(FIRST, 2 * len(held))]
-    columns = np.union1d(held, joining[outside[joining] > 0])
+    columns = join_columns(found.theta, outside)
     passes = found.passes + found.state.passes
     return open_columns(
         problem, found.theta, columns, found.evaluation, found.dual, passes, found.history

@@ -25,6 +25,7 @@ from onelayer.loss import Loss, SigmoidLoss
 from onelayer.objective import Objective
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.memory import MemoryRows
+from onelayer.solvers import costs
 from onelayer.strength.choice import StrengthChoice as StrengthChoice
 from onelayer.strength.choice import Trial
 from onelayer.strength.folds import Folds
@@ -36,6 +37,8 @@ from onelayer.strength.search import FLAT, search
 
 Array = NDArray[Any]
 
+FACTORS = 4  # Hessians for each C: the steps to its optimum, and the rows' logits by its root
+SLOWER = 1.5  # times a fit: leaving each row out tells more than halves do
 FEWEST_ROWS = 10_000  # a sample of so many rows at least
 ROWS_PER_PARAMETER = 50  # of the rarest class, for each parameter
 
@@ -52,8 +55,9 @@ def choose_strength(
     """Choose the C of the least log loss on rows that the fit has not seen.
 
     Every row is left out in turn, by one Newton step from the fit with it (docs/mathematics.md);
-    with more than `LARGEST_FACTORED` parameters (and rows) or an L1 penalty, two halves are. Long
-    tables are judged on a random part of their rows: the best C does not depend on their number.
+    where factors for each C would cost more than fits (above `LARGEST_FACTORED` parameters, with
+    many classes) and with an L1 penalty, two halves are. Long tables are judged on a random part of
+    their rows: the best C does not depend on their number.
 
     Parameters
     ----------
@@ -81,7 +85,7 @@ def choose_strength(
         rotation = rotate(objective) if l1_ratio == 0 else None
         if rotation is not None:
             objective = _lay_out(rotation.rows, loss, fit_intercept)
-        folded = objective.size > LARGEST_FACTORED or l1_ratio > 0
+        folded = l1_ratio > 0 or not _can_factor(objective)
         if folded and rotation is not None:
             objective, rotation = rotation.source, None
         judge = Folds(rows, loss, fit_intercept, l1_ratio) if folded else Path(objective, copies)
@@ -89,6 +93,21 @@ def choose_strength(
     choice = _choose(judge, rows.n_rows)
     start = judge.starts[choice.C]
     return choice, start if rotation is None else rotation.restore(*start)
+
+
+def _can_factor(objective: Objective) -> bool:
+    """Whether a few factors for each C cost no more than the fits that they stand in for.
+
+    Many classes are fitted by products with their Hessian, of which a whole one is many times that.
+    """
+    if objective.size > LARGEST_FACTORED:
+        return False
+    if objective.groups == objective.n_outputs:
+        return True
+    n, p, k = objective.rows.n_rows, objective.width - 1, objective.n_outputs
+    whole = costs.cost_of_newton(n, p, p, k, True) * FACTORS / costs.STEPS
+    values = objective.rows.block.features.row_values
+    return whole <= SLOWER * costs.cost_of_newton_cg(n, p, values, k)
 
 
 def _lay_out(rows: MemoryRows, loss: Loss, fit_intercept: bool) -> Objective:

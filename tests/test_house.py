@@ -28,6 +28,7 @@ ROOMS = (
     "coordinates",
     "certificate",
     "summary",
+    "summary_section",
     "separation",
     "dependence",
     "objective",

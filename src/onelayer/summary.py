@@ -10,15 +10,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Any
+from typing import Any, Literal, get_args
 
 from scipy.special import ndtr, ndtri
 
-WEIGHT_KINDS = ("frequency", "sampling")
-ERROR_KINDS = ("none", "model", "HC0", "HC1", "cluster")
+WeightKind = Literal["frequency", "sampling"]
+WEIGHT_KINDS = get_args(WeightKind)
 BIAS = "(bias)"
 WIDTH = 80
 SHORTEST_NAME = 8
+MOST_PLACES = 7
 LARGEST_EXPONENT = 709.0  # e to it is just within float64
 
 
@@ -254,23 +255,24 @@ def describe_whole(summary: Summary) -> list[str]:
 
 
 def tabulate_errors(
-    summary: Summary, held: Sequence[Coefficient]
+    summary: Summary, held: Sequence[Coefficient], digits: int = 4
 ) -> tuple[list[str], list[list[str]]]:
     """Titles and cells: coefficient, error, z, p and the ends of the interval, where there are."""
+    form = f".{digits}g"
     heads, error = ["", "coefficient"], "spread" if summary.penalised else "std error"
-    rows = [[each.name, f"{each.value:.4g}"] for each in held]
+    rows = [[each.name, f"{each.value:{form}}"] for each in held]
     if summary.errors == "none":
         return heads, rows
     heads += [error, "z", "p", *_name_ends(summary.level)]
     for row, each in zip(rows, held, strict=True):
         ends = each.interval or (None, None)
-        row += [each.remark or _show(each.error), _show(each.z, ".2f"), _show_p(each.p)]
-        row += [_show(end) for end in ends]
+        row += [each.remark or _show(each.error, form), _show(each.z, ".2f"), _show_p(each.p)]
+        row += [_show(end, form) for end in ends]
     return heads, rows
 
 
 def tabulate_odds(
-    summary: Summary, held: Sequence[Coefficient]
+    summary: Summary, held: Sequence[Coefficient], digits: int = 4
 ) -> tuple[list[str], list[list[str]]]:
     """Titles and cells: odds ratios per unit and per standard deviation, with their intervals."""
     ends = [] if summary.errors == "none" else list(_name_ends(summary.level))
@@ -282,7 +284,7 @@ def tabulate_odds(
             for ratio in ratios
             for x in ((ratio.value, ratio.low, ratio.high) if ends else (ratio.value,))
         ]
-        rows.append([each.name, *map(_show, numbers)])
+        rows.append([each.name, *(_show_ratio(x, digits) for x in numbers)])
     return ["odds ratio", "per unit", *ends, "per sd", *ends], rows
 
 
@@ -306,6 +308,18 @@ def _name_ends(level: float) -> tuple[str, str]:
 
 def _show(number: float | None, form: str = ".4g") -> str:
     return "-" if number is None or math.isnan(number) else f"{number:{form}}"
+
+
+def _show_ratio(ratio: float | None, digits: int) -> str:
+    """A ratio, near 1 with as many digits as its distance from 1 needs.
+
+    >>> _show_ratio(1.00226, 3), _show_ratio(0.5, 3), _show_ratio(1.0, 3)
+    ('1.00226', '0.5', '1')
+    """
+    if ratio is None or not 0 < abs(ratio - 1) < 0.1:
+        return _show(ratio, f".{digits}g")
+    places = digits - 1 - math.floor(math.log10(abs(ratio - 1)))
+    return f"{ratio:.{min(places, MOST_PLACES)}f}"
 
 
 def _show_p(p: float | None) -> str:

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from onelayer.evaluate import Evaluation, evaluate
 from onelayer.facts import TrainingFacts
 from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
+from onelayer.inference import check_weight_kind, scale_weights, summarise_training
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
 from onelayer.naming import Naming
@@ -25,6 +26,7 @@ from onelayer.scoring import predict_logits
 from onelayer.solvers.descent import seed_descent
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.strength import StrengthChoice, settle_strength
+from onelayer.summary import WeightKind
 from onelayer.table.reading import Table, read_table
 from onelayer.table.schema import Schema, infer_schema, read_weights
 from onelayer.table.target import infer_target
@@ -59,6 +61,7 @@ def train(
     batch_size: int | None = None,
     n_jobs: int | None = None,
     watch: Callable[[Progress], None] | None = None,
+    weight_kind: WeightKind = "frequency",
 ) -> Model:
     """Train a one-layer network on a raw table and judge it on rows it has not seen.
 
@@ -78,6 +81,9 @@ def train(
         left out one by one, see `choose_strength`. l1_ratio: share of L1 in the penalty, 0 to 1;
         above 0 some weights are exactly 0. solver, tol, n_jobs, watch: see `fitting.fit`.
         learning_rate, num_iterations, optimizer, batch_size: see `Descent`.
+
+    weight_kind: what the weights are: "frequency" (2 is the row twice) or "sampling" (survey
+        weights: divided by their mean, and the summary's errors are robust).
 
     Returns
     -------
@@ -101,6 +107,7 @@ def train(
     ('yes', (1, 2))
     """
     _check_options(holdout, test, C, l1_ratio, tol, seed)
+    check_weight_kind(weight_kind, weight is not None)
     descent = seed_descent(seed, learning_rate, num_iterations, optimizer, batch_size)
     raw, other = read_table(table, names=names, na=na), _read_other(test, names)
     rows = _split(raw, target, positive, weight, 0.0 if test is not None else holdout, seed)
@@ -118,6 +125,7 @@ def train(
     )
     features = to_features(schema.encode(raw))
     block = rows.block(features, rows.trained)
+    block = replace(block, weights=scale_weights(block.weights, weight_kind))
     asked = {"l1_ratio": l1_ratio, "tol": tol}
     naming = _name(raw, rows, schema)
     how = {"solver": solver, "descent": descent, "watch": watch, "naming": naming}
@@ -128,10 +136,13 @@ def train(
         b=solution.b,
         averages=block.features.back(block.weights[None] / block.weights.sum())[0],
         certificate=solution.certificate,
-        training=_state_facts(raw, target, rows, solution, seed, C=C, **asked),
+        training=_state_facts(raw, target, rows, solution, seed, weight_kind, C=C, **asked),
         evaluation=_judge(rows.block(features, rows.held), solution, n_jobs),
         threshold=THRESHOLD,
         strength=choice,
+        summary=summarise_training(
+            MemoryRows(block, n_jobs), solution, schema.feature_names, C, weight_kind, l1_ratio
+        ),
     )
     return model if other is None else model.judged_on(other)
 
@@ -255,6 +266,7 @@ def _state_facts(
     rows: _Rows,
     solution: Solution,
     seed: int,
+    weight_kind: WeightKind,
     *,
     C: float,
     l1_ratio: float,
@@ -283,4 +295,5 @@ def _state_facts(
         seconds=solution.seconds,
         history=solution.history,
         remarks=solution.remarks,
+        weight_kind=weight_kind,
     )

@@ -13,6 +13,7 @@ from onelayer.encoding import encode_rows, read_rows, warn_of_rows_without_targe
 from onelayer.errors import InputError
 from onelayer.facts import Revision, TrainingFacts
 from onelayer.fitting import LARGEST_FACTORED, fit
+from onelayer.inference import scale_weights, summarise_training
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
 from onelayer.outcome import warn_of_outcome
@@ -148,7 +149,9 @@ def _revise(
     warn_of_rows_without_target(rows.raw, model.target, int(np.isnan(rows.labels).sum()))
     features = encode_rows(model.schema, rows.raw)
     block = Block(features, rows.labels[None], rows.weights).take(np.flatnonzero(rows.chosen))
-    solution = _fit(model, MemoryRows(block, n_jobs), watch)
+    block = replace(block, weights=scale_weights(block.weights, facts.weight_kind))
+    held = MemoryRows(block, n_jobs)
+    solution = _fit(model, held, watch)
     warn_of_outcome(solution)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     revised = replace(
@@ -159,6 +162,9 @@ def _revise(
         certificate=solution.certificate,
         training=_state_facts(facts, rows.raw, block, rows.labels, solution),
         evaluation=None,
+        summary=summarise_training(
+            held, solution, model.schema.feature_names, facts.C, facts.weight_kind
+        ),
         history=(*model.history, Revision(kind, now, facts.table, facts.sha256, facts.rows)),
     )
     return revised if other is None else revised.judged_on(other)

@@ -31,6 +31,12 @@ def _options_of_columns() -> list[Any]:
         list_option("--protected", "Columns never to learn from, kept for audits."),
         click.option("--weight", metavar="COL", help="The column of row weights."),
         click.option(
+            "--weight-kind",
+            metavar="KIND",
+            callback=_read_weight_kind,
+            help="frequency (2 is the row twice) or sampling (survey).  [default: frequency]",
+        ),
+        click.option(
             *("--as", "roles"),
             multiple=True,
             metavar="COL=ROLE",
@@ -125,6 +131,12 @@ def _read_optimizer(context: object, option: object, given: str | None) -> str |
     return given if given is None else given.lower()
 
 
+def _read_weight_kind(context: object, option: object, given: str | None) -> str | None:
+    if given not in (None, "frequency", "sampling"):
+        raise InputError(f"--weight-kind {given}: frequency or sampling is expected")
+    return given
+
+
 def _read_solver(context: object, option: object, given: str) -> str:
     solver = given.replace("-", "_").lower()
     if solver not in SOLVERS:
@@ -202,6 +214,8 @@ def settle_options(options: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in options.items() if value is not None}
     if "holdout" in given and "test" in given:
         raise InputError("--holdout and --test exclude each other: judge on one or the other")
+    if "weight_kind" in given and "weight" not in given:
+        raise InputError("--weight-kind is for rows with weights: add --weight COL")
     descends = given["solver"] == GRADIENT_DESCENT
     for name in ("learning_rate", "num_iterations", "optimizer", "batch_size"):
         if name in given and not descends:

@@ -1,6 +1,6 @@
 """`onelayer show`: what is in a model file."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +12,9 @@ from onelayer.cli.sections import (
     describe_own_evaluation,
     describe_remarks,
     describe_strength,
-    describe_weights,
     say_certificate,
 )
+from onelayer.cli.summary import describe_summary
 
 if TYPE_CHECKING:
     from onelayer.model import Model
@@ -30,10 +30,18 @@ def show(model: str, show_all: bool, as_json: bool) -> None:
     """Say what MODEL predicts, from what, how well, and with which weights."""
     loaded = load(model)
     if as_json:
-        print_json(loaded.to_dict())
+        print_json(_to_document(loaded))
     else:
         name = "standard input" if model == STANDARD else model
         print_lines(_describe(loaded, name, None if show_all else _SHOWN))
+
+
+def _to_document(model: "Model") -> dict[str, Any]:
+    """The sections of the file; the summary with all that follows from it."""
+    sections = model.to_dict()
+    if model.summary is not None:
+        sections["summary"] = model.summary.to_dict()
+    return sections
 
 
 def _describe(model: "Model", name: str, most: int | None) -> list[str]:
@@ -46,7 +54,7 @@ def _describe(model: "Model", name: str, most: int | None) -> list[str]:
         "",
         *describe_own_evaluation(model),
         "",
-        *describe_weights(model, most),
+        *describe_summary(model, most),
         "",
         *say_certificate(model),
     ]

@@ -14,4 +14,6 @@ The derivations stand in docs/mathematics.md.
 """
 
 from onelayer.inference.evidence import Evidence as Evidence
+from onelayer.inference.evidence import summarise_training as summarise_training
+from onelayer.inference.sums import check_weight_kind as check_weight_kind
 from onelayer.inference.sums import scale_weights as scale_weights

@@ -14,7 +14,7 @@ from onelayer.inference.clusters import number_clusters
 from onelayer.inference.estimate import Estimate, estimate, settle_kind
 from onelayer.inference.notes import explain_errors, refuse_errors
 from onelayer.inference.sums import are_whole, measure_deviations, measure_null_loss
-from onelayer.loss import Loss, SoftmaxLoss
+from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
 from onelayer.objective import Objective
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.memory import MemoryRows
@@ -22,6 +22,8 @@ from onelayer.solvers.solution import Solution
 from onelayer.summary import BIAS, Coefficient, Summary
 
 Array = NDArray[Any]
+
+LARGEST_KEPT = 500  # features whose errors go into a model file, which is to stay readable
 
 
 @dataclass(frozen=True)
@@ -147,3 +149,30 @@ class Evidence:
             for k, output in enumerate(outputs)
             for j, (name, deviation) in enumerate(places)
         )
+
+
+def summarise_training(
+    rows: MemoryRows,
+    solution: Solution,
+    names: Sequence[str],
+    C: float,
+    weight_kind: str,
+    l1_ratio: float = 0.0,
+) -> Summary | None:
+    """The summary that a model keeps of its training; None beyond `LARGEST_KEPT` features.
+
+    Parameters
+    ----------
+    rows: of one output, with weights as `scale_weights` gives them. names: of the features.
+    """
+    if rows.n_columns > LARGEST_KEPT:
+        return None
+    evidence = Evidence(
+        rows,
+        SigmoidLoss(1),
+        C,
+        l1_ratio=l1_ratio,
+        weight_kind=weight_kind,
+        names=tuple(names),
+    )
+    return evidence.summarise(solution)

@@ -20,7 +20,7 @@ def refuse_errors(solution: Solution, size: int, has_corners: bool) -> str:
     """
     if solution.status in _ENDLESS:
         return f"No errors: there is no optimum that they could speak of ({solution.message})."
-    if has_corners:
+    if has_corners or solution.solver == "proximal_newton":  # which solves L1 alone
         return (
             "No errors: under an L1 penalty the coefficients have no normal distribution, not even "
             "nearly. Many are exactly 0, and which are was chosen on these rows; errors of those "

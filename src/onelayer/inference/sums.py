@@ -70,9 +70,16 @@ def scale_weights(weights: Array, weight_kind: str) -> Array:
     >>> scale_weights(np.array([100.0, 300.0, 0.0]), "sampling").tolist()
     [0.5, 1.5, 0.0]
     """
-    if weight_kind not in WEIGHT_KINDS:
-        known = " or ".join(map(repr, WEIGHT_KINDS))
-        raise InputError(f"weight_kind={weight_kind!r}: expected {known}")
+    check_weight_kind(weight_kind)
     if weight_kind == "frequency":
         return weights
     return np.asarray(weights * (np.count_nonzero(weights) / weights.sum()))
+
+
+def check_weight_kind(weight_kind: str, weighted: bool = True) -> None:
+    """Refuse an unknown kind of weight, and survey weights where there are no weights."""
+    if weight_kind not in WEIGHT_KINDS:
+        known = " or ".join(map(repr, WEIGHT_KINDS))
+        raise InputError(f"weight_kind={weight_kind!r}: expected {known}")
+    if weight_kind == "sampling" and not weighted:
+        raise InputError("weight_kind='sampling' is for rows with weights: name their column")

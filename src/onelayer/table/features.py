@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from onelayer.table.terms import Column, Levels, Missing, Raw, Scale, Term, Words
+from onelayer.table.terms import Column, Levels, Missing, Raw, Scale, SignedLog, Term, Words
 
 _KINDS: tuple[tuple[type, ...], ...] = ((Scale, Missing), (Levels,), (Words,))
 _SAID = {"clip": "clipped", "signed log": "log"}
@@ -32,6 +32,23 @@ def find_units(columns: Sequence[Column]) -> tuple[tuple[float, float], ...]:
         if isinstance(term, wanted)
         for _ in _name_term(column.name, term)
     )
+
+
+def find_steps(columns: Sequence[Column]) -> tuple[float | None, ...]:
+    """For each parameter, how many units of its column one unit of the feature is.
+
+    1 for the flags of levels and words; None for a logarithm, which has no one unit.
+    """
+    numbers = [
+        term for column in columns for term in column.terms if isinstance(term, Scale | Missing)
+    ]
+    units = [
+        (None if isinstance(term.transform, SignedLog) else term.scale)
+        if isinstance(term, Scale)
+        else 1.0
+        for term in numbers
+    ]
+    return (*units, *[1.0] * (len(name_features(columns)) - len(units)))
 
 
 def _name_term(column: str, term: Term) -> Iterator[str]:

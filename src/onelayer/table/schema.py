@@ -14,7 +14,7 @@ from onelayer.stored import from_stored, to_stored
 from onelayer.table.columns import Training, infer_column, see_protected
 from onelayer.table.describe import Description, describe_column
 from onelayer.table.encode import Encoded, encode
-from onelayer.table.features import find_units, name_features
+from onelayer.table.features import find_steps, find_units, name_features
 from onelayer.table.numerals import Floats, read_numbers
 from onelayer.table.target import Target, infer_target
 from onelayer.table.terms import Column, Number
@@ -95,6 +95,11 @@ class Schema:
     def feature_units(self) -> tuple[tuple[float, float], ...]:
         """Return (scale, origin) for each parameter: the table's number is scale * x + origin."""
         return find_units(self.columns)
+
+    @property
+    def feature_steps(self) -> tuple[float | None, ...]:
+        """Return for each parameter how many units of its column one of its own is, if so many."""
+        return find_steps(self.columns)
 
     def describe(self) -> tuple[Description, ...]:
         """Return for each column its role, what was done with it and why, in short texts."""

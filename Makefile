@@ -29,7 +29,7 @@ bench: .venv/test
 
 # make race DATA=folder: time to the optimum beside every other library; the page is drawn anew.
 race: .venv/bench
-	$(BIN)/python -m benchmarks race $(if $(DATA),--data $(DATA)) $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m benchmarks race $(if $(DATA),--data "$(DATA)") $(if $(ONLY),--only "$(ONLY)")
 	$(BIN)/python -m benchmarks draw
 
 # The short form, in under a minute: fails where a fit is not exact, or far behind scikit-learn's.

@@ -19,13 +19,11 @@ def refuse_errors(solution: Solution, size: int, has_corners: bool) -> str:
     size: how many parameters hang together. has_corners: whether the penalty has an L1 part.
     """
     if solution.status in _ENDLESS:
-        return f"No errors: there is no optimum that they could speak of ({solution.message})."
+        return f"No errors: the fit is {solution.status}, and there is no optimum to speak of."
     if has_corners or solution.solver == "proximal_newton":  # which solves L1 alone
         return (
-            "No errors: under an L1 penalty the coefficients have no normal distribution, not even "
-            "nearly. Many are exactly 0, and which are was chosen on these rows; errors of those "
-            "left, as if nobody had chosen, would be too small. Fit the features chosen with "
-            "C=inf, best on other rows."
+            "No errors: an L1 penalty chooses features on these very rows, and no normal "
+            "distribution holds. Fit those it chose with C=inf, best on other rows."
         )
     if size > LARGEST:
         return (
@@ -64,7 +62,7 @@ def explain_errors(
         )
     if kind == "none":
         return notes
-    notes += [_say_penalised(C, kind)] if math.isfinite(C) else []
+    notes += _say_penalised(C, kind) if math.isfinite(C) else []
     if unsettled:
         notes.append(
             f"{unsettled:,} coefficients are not settled by the data, for columns depend on each "
@@ -80,21 +78,18 @@ def _say_unproved(solution: Solution) -> list[str]:
     if solution.status == "optimal" or rho <= SURE:
         return []
     far = f"up to {rho:.2g} standard errors" if math.isfinite(rho) else "nobody knows how far"
-    return [
-        f"The fit is {far} from its optimum ({solution.message}), and errors are those of an "
-        "optimum."
-    ]
+    return [f"The fit is {far} from its optimum, and errors are those of an optimum."]
 
 
-def _say_penalised(C: float, kind: str) -> str:
+def _say_penalised(C: float, kind: str) -> list[str]:
     if kind == "model":
-        return (
+        return [
             f"With a penalty (C={C:g}) the spreads are those of the posterior under its normal "
-            "prior, not standard errors; p is twice the posterior probability of the other sign, "
-            "and the parameters are the effective number. For tests and intervals fit with C=inf."
-        )
-    return (
-        f"With a penalty (C={C:g}) the coefficients are drawn towards 0; the spreads say how they "
-        "would scatter over tables drawn anew, not how far off they are. p and intervals hold with "
-        "C=inf only."
-    )
+            "prior, not standard errors: for tests and intervals fit with C=inf.",
+            "p is twice the posterior probability of the other sign, and parameters is their "
+            "effective number.",
+        ]
+    return [
+        f"With a penalty (C={C:g}) coefficients are drawn towards 0: the spreads say how they "
+        "would scatter over other tables, p and intervals need C=inf."
+    ]

@@ -142,15 +142,12 @@ def _prove_by_factor(objective: Objective, found: Solution, tol: float) -> Solut
     certificate = newton.certify(objective, objective.where.from_parameters(found.W, found.b))
     if not certificate.rho < found.certificate.rho:
         return found
-    stated = replace(
-        certificate,
-        rho=max(certificate.rho, SMALLEST_RHO),
-        gap=max(certificate.gap, 0.5 * SMALLEST_RHO**2),
-    )
-    found = replace(found, certificate=stated, passes=found.passes + 1)
-    if certificate.rho <= tol and is_low(found):
-        return replace(found, status="optimal", message=second_order.MESSAGES["optimal"])
-    return replace(found, status="rounding", message=second_order.MESSAGES["rounding"])
+    found = replace(found, certificate=certificate, passes=found.passes + 1)
+    word = "optimal" if certificate.rho <= tol and is_low(found) else "rounding"
+    # What is proved may be less than what float64 can tell; the word goes by what is proved.
+    rho, gap = max(certificate.rho, SMALLEST_RHO), max(certificate.gap, 0.5 * SMALLEST_RHO**2)
+    stated = replace(certificate, rho=rho, gap=gap)
+    return replace(found, certificate=stated, status=word, message=second_order.MESSAGES[word])
 
 
 def certify(objective: Objective, theta: Array) -> Certificate:

@@ -196,7 +196,7 @@ def _judge(problem: Problem, state: State, tol: float, length: float) -> State:
     status = ""
     if points and all(p.rho <= tol and _is_low(p.gap, v) for p, v in zip(points, value)):
         status = "optimal"
-    elif slow > PATIENCE or state.iteration >= MOST_STEPS:
+    elif slow > PATIENCE or state.iteration >= MOST_STEPS or any(np.isinf(p.rho) for p in points):
         status = "stalled"
     cost = float(state.evaluation.loss.sum()) / problem.objective.where.weight
     progress = Progress(state.iteration, cost, float(value.sum()), rho, length)
@@ -241,11 +241,28 @@ def _prove(problem: Problem, state: State, decrements: Array, tol: float) -> tup
         for d, r, v in zip(largest, m, evaluation.value, strict=True)
     ]
     if not all(likely):
-        return ()
+        near = all(
+            d <= tol and _is_low(d * d, v) for d, v in zip(largest, evaluation.value, strict=True)
+        )
+        if not (near and objective.where.sampled):
+            return ()
+        objective = _find_ranges(objective)
     lower = problem.sample.evaluate(state.theta, hessian=True)
     most = np.eye(objective.n_outputs) * objective.where.weight / 4  # of the biases, q <= 1/4
     known = replace(evaluation, hessian=lower.hessian, bias_curvature=most)
     return newton.measure(objective, state.theta, known, 0.0)[0]
+
+
+def _find_ranges(objective: Objective) -> Objective:
+    """The same, and it knows how far the columns reach, which bounds m where rows say too little.
+
+    Rows far on their right side have next to no curvature, and the leverage bound fails there.
+    """
+    where, found = objective.where, copy(objective)
+    exact = measure_columns(objective.rows, not where.frozen[-1])
+    low, high = exact.low + where.shift, exact.high + where.shift
+    found.where = replace(where, low=low, high=high, sampled=False)
+    return found
 
 
 def _guess_leverage(problem: Problem, state: State, k: int) -> float:

@@ -37,6 +37,7 @@ Watch = Callable[[Progress], None]
 
 SMALL = 600  # parameters that are worked on all at once; beyond, a working set
 FIRST, SHARE = 64, 1  # columns that join a working set at most: so many, or a share of those held
+NEAR = 0.1  # a working set is solved to this share of what stands outside
 MOST_ROUNDS = 200
 
 
@@ -200,7 +201,7 @@ def proceed(problem: Penalised, found: Round, tol: float, watch: Watch | None = 
         outside = violations(problem, found)
         if outside.any():
             found = widen(problem, found, outside)
-            until = max(0.1 * math.sqrt(potential(problem, found, outside)), 0.1 * tol)
+            until = max(NEAR * math.sqrt(potential(problem, found, outside)), 0.1 * tol)
             continue
         if state.decrement <= tol:
             found = prove(problem, found)
@@ -223,7 +224,7 @@ def nearer(problem: Penalised, found: Round, decrement: float) -> float:
 def first_until(problem: Penalised, found: Round, tol: float) -> float:
     """How near the first working set is to be solved: as near as what stands outside allows."""
     outside = violations(problem, found)
-    return max(tol, 0.1 * math.sqrt(potential(problem, found, outside)))
+    return max(tol, NEAR * math.sqrt(potential(problem, found, outside)))
 
 
 def look(

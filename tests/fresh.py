@@ -5,13 +5,13 @@ import subprocess
 import sys
 
 
-def run_python(code: str, **environment: str) -> str:
+def run_python(code: str, timeout: float = 60, **environment: str) -> str:
     """What `code` prints; a failure shows its traceback. Warnings are errors there too."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout,
         env={**os.environ, **environment},
     )
     assert done.returncode == 0, done.stderr

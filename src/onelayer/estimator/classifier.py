@@ -321,15 +321,16 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
                 f"y holds one class only ({self.classes_[0]!r}) among the rows with a weight: "
                 f"give rows of at least two classes"
             )
-        labels = codes.astype(np.float64)[None]
+        # In bytes: a tall table's labels as float64 would be a large part of what a fit takes.
+        labels = codes.astype(np.min_scalar_type(-len(self.classes_)))[None]
         if len(self.classes_) == 2:
             return SigmoidLoss(1), labels
         return SoftmaxLoss(len(self.classes_)), labels
 
     def _read_indicators(self, y: Array) -> tuple[Loss, Array]:
-        labels = np.ascontiguousarray(y.T, dtype=np.float64)
-        if not np.isin(labels, (0, 1)).all():
+        if not np.isin(y, (0, 1)).all():
             raise InputError("y has several columns and holds values other than 0 and 1")
+        labels = np.ascontiguousarray(y.T, dtype=np.int8)
         for k, row in enumerate(labels):
             if row.min() == row.max() and self.fit_intercept:
                 raise InputError(

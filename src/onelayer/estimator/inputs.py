@@ -17,6 +17,7 @@ Array = NDArray[Any]
 
 MOST_COUNTED = 1000  # classes
 LARGEST_CLASS = 2**53
+CHUNK = 1 << 16  # labels looked at together
 TURNED_VALUES = 1 << 22  # values at a time that are turned from rows to columns
 FULL_ENOUGH = 2 / 3  # a sparse matrix fuller than this takes more memory than a dense one
 
@@ -61,29 +62,40 @@ def number_classes(y: Array) -> tuple[Array, Array]:
 
     Small whole numbers are counted; sorting them would take longer than a pass over the table.
     """
-    whole = _to_whole(y)
-    if whole is None:
+    counted = _count_whole(y)
+    if counted is None:
         if y.dtype.kind == "f":
             assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
         return classes, codes
-    low = whole.min()
-    whole -= low
-    held = np.bincount(whole) > 0
+    low, codes, held = counted
     classes = (np.flatnonzero(held) + low).astype(y.dtype)
-    return classes, whole if held.all() else (np.cumsum(held) - 1)[whole]
+    return classes, codes if held.all() else (np.cumsum(held) - 1).astype(codes.dtype)[codes]
 
 
-def _to_whole(y: Array) -> NDArray[np.int64] | None:
-    """The labels as integers that lie close together, copied; None where they are anything else."""
+def _count_whole(y: Array) -> tuple[int, Array, NDArray[np.bool_]] | None:
+    """Labels that are integers close together: the least, each one's distance from it, and which
+    distances occur; None where they are anything else. A chunk at a time, in two bytes a label.
+    """
     if y.dtype.kind not in "biuf":
         return None
-    if y.dtype.kind == "f" and not (np.abs(y) < LARGEST_CLASS).all():  # nan is not, either
+    least, most = y.min(), y.max()
+    if y.dtype.kind == "f" and not max(-least, most) < LARGEST_CLASS:  # nan is not, either
         return None
-    whole = y.astype(np.int64)
-    same = y.dtype.kind in "bi" or bool((whole == y).all())
-    return whole if same and int(whole.max()) - int(whole.min()) < MOST_COUNTED else None
+    low, span = int(least), int(most) - int(least)
+    if span >= MOST_COUNTED:
+        return None
+    codes, held = np.empty(len(y), dtype=np.int16), np.zeros(span + 1, dtype=bool)
+    for start in range(0, len(y), CHUNK):
+        part = y[start : start + CHUNK]
+        whole = part.astype(np.int64)
+        if y.dtype.kind == "f" and not (whole == part).all():
+            return None
+        whole -= low
+        codes[start : start + CHUNK] = whole
+        held |= np.bincount(whole, minlength=span + 1) > 0
+    return low, codes, held
 
 
 def check_weights(sample_weight: ArrayLike | None, X: Any, some: bool = True) -> Array:

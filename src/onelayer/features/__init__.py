@@ -31,6 +31,10 @@ class Features(Protocol):
     def row_values(self) -> int:
         """Values stored for one row, on average: what a tile's size is counted in."""
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that a row takes, on average, and at least those of its values in float64."""
+
     def rows(self, start: int, stop: int) -> "Features":
         """The rows from `start` to `stop`, as a view where the layout allows."""
 

@@ -32,6 +32,10 @@ class DenseFeatures:
     def row_values(self) -> int:
         return max(1, self.n_columns)
 
+    @property
+    def row_bytes(self) -> int:
+        return 8 * self.row_values
+
     def rows(self, start: int, stop: int) -> "DenseFeatures":
         return DenseFeatures(self.values[start:stop], self.shift)
 

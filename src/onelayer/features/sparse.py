@@ -12,6 +12,7 @@ from onelayer.features.dense import DenseFeatures
 Array = NDArray[Any]
 
 WIDE = 2000  # columns beyond which their exact ranges are not worth sorting the values for
+DENSE_PART = 1 << 17  # 1 MiB
 DENSE_ENOUGH = 0.1  # above this share of non-zeros the product of a dense tile beats the sparse one
 
 
@@ -37,6 +38,10 @@ class SparseFeatures:
     @property
     def row_values(self) -> int:
         return max(1, int(self.values.nnz) // max(1, self.n_rows))
+
+    @property
+    def row_bytes(self) -> int:
+        return self.row_values * (8 + int(self.values.indices.itemsize))
 
     def rows(self, start: int, stop: int) -> "SparseFeatures":
         if start == 0 and stop >= self.n_rows:
@@ -74,8 +79,17 @@ class SparseFeatures:
 
     def curvature(self, q: Array) -> Array:
         if self.row_values > DENSE_ENOUGH * self.n_columns:
-            return DenseFeatures(self.values.toarray()).curvature(q)
+            return self._curvature_by_parts(q)
         return np.asarray((self._transposed() @ self.scaled(q)).toarray())
+
+    def _curvature_by_parts(self, q: Array) -> Array:
+        """The same, a few rows at a time written out with their zeros."""
+        H = np.zeros((self.n_columns, self.n_columns))
+        step = max(64, DENSE_PART // self.n_columns)
+        for start in range(0, self.n_rows, step):
+            part = self.rows(start, start + step)
+            H += DenseFeatures(part.values.toarray()).curvature(q[start : start + step])
+        return H
 
     def squares(self, q: Array) -> Array:
         squared = self._with_data(np.square(self.values.data))

@@ -40,7 +40,7 @@ class Sample:
 
 def count_drawn(rows: MemoryRows) -> int:
     """How many rows a sample of these rows draws: enough for its parameters, if memory allows."""
-    row_bytes = 8 * rows.block.features.row_values
+    row_bytes = rows.block.features.row_bytes
     room = max(BYTES, BYTES_SHARE * row_bytes * rows.n_rows)
     wanted = max(rows.n_rows // SHARE, ENOUGH_ROWS * (rows.n_columns + 1))
     return int(min(wanted, rows.n_rows // LARGEST_SHARE, room // row_bytes))

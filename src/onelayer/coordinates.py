@@ -100,8 +100,10 @@ class _Moments:
         )
 
 
-def measure_columns(rows: MemoryRows, fit_intercept: bool) -> Coordinates:
+def measure_columns(rows: MemoryRows, fit_intercept: bool, exact: bool = False) -> Coordinates:
     """Measure centre, spread and range of each column in one pass.
+
+    Where the range need not be `exact`, that of a wide sparse table may be given too wide.
 
     Raises `InputError` where a column is too large or too small for sums of squares in float64.
     """
@@ -109,9 +111,7 @@ def measure_columns(rows: MemoryRows, fit_intercept: bool) -> Coordinates:
 
     def moments(block: Block) -> _Moments:
         parts = [
-            _Moments(
-                *tile.features.moments(tile.weights, origin, exact=False), float(tile.weights.sum())
-            )
+            _Moments(*tile.features.moments(tile.weights, origin, exact), float(tile.weights.sum()))
             for tile in block.tiles()
         ]
         return sum(parts[1:], parts[0])

@@ -130,21 +130,23 @@ def _look(stream: Stream, rows: MemoryRows, fit_intercept: bool) -> tuple[Stream
         recognition, is_new = recognition.look(rows)
     if not is_new:
         return stream, 1
-    own = measure_columns(rows, fit_intercept)
+    own = measure_columns(rows, fit_intercept, exact=True)
     seen = own if stream.seen is None else merge_columns(stream.seen, own)
     stream = _settle(stream, seen)
     assert stream.where is not None
     if recognition is None:
         recognition, _ = Recognition.init(stream.where).look(rows)
     shifted, where = shift_rows(rows, stream.where)
-    return replace(
+    common, passes = find_common(shifted, where)
+    after = replace(
         stream,
         rows=stream.rows + rows.n_rows,
         shown=stream.shown + own.weight,
         recognition=recognition,
-        common=max(stream.common, find_common(shifted, where) / rows.n_rows),
+        common=max(stream.common, common / rows.n_rows),
         longest=max(stream.longest, find_longest(shifted, where)),
-    ), 4
+    )
+    return after, 3 + passes
 
 
 def _settle(stream: Stream, seen: Coordinates) -> Stream:

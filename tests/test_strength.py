@@ -357,6 +357,20 @@ def test_the_classifier_sets_c_and_the_curve():
         OneLayerClassifier(C="best").fit(X, y)
 
 
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_an_l1_penalty_is_judged_in_halves(l1_ratio):
+    X, y = draw(21, 300, 10)
+    network = OneLayerClassifier(C="auto", l1_ratio=l1_ratio).fit(X, y)
+    choice = network.strength_
+    assert choice.method == "2 folds"
+    # The first value leaves no weight standing: there the loss is that of the base rate.
+    rate = y.mean()
+    null = -(rate * math.log(rate) + (1 - rate) * math.log(1 - rate))
+    assert choice.tried[0].loss == pytest.approx(null, rel=0.01)
+    assert choice.loss < 0.95 * null
+    assert network.solution_.certificate.proved
+
+
 def test_training_keeps_the_curve_in_the_file(tmp_path):
     X, y = draw(18, 200, 3)
     table = {"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": y}

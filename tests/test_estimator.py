@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from onelayer import InputError, OneLayerClassifier
-from onelayer.errors import ConvergenceWarning, LearningRateWarning
+from onelayer.errors import ConvergenceWarning, DataWarning, LearningRateWarning
 from onelayer.rows import blas
 
 quick = settings(deadline=None, max_examples=25)
@@ -378,15 +378,29 @@ def test_separation_without_a_penalty_is_said():
     assert fit(X, y, C=1e10).solution_.certificate.proved
 
 
+def test_a_warning_of_separation_names_columns_and_rows_as_they_were_given():
+    X, y = random_table(13, n=200)
+    X[:, 1] = np.isin(np.arange(200), [3, 50, 51])
+    y = np.where(X[:, 1] > 0, 1, y)
+    table = pd.DataFrame(X, columns=list("abcd")).rename(columns={"b": "rare"})
+    weights = (np.arange(200) != 50) * 1.0
+    with pytest.warns(ConvergenceWarning, match=r"by `rare`: 2 of 199 rows \(rows 3 and 51\) are"):
+        fit(table, y, sample_weight=weights, C=np.inf)
+    with pytest.warns(ConvergenceWarning, match=r"by column 1: .* or leave out column 1"):
+        fit(X, y, C=np.inf)
+
+
 @pytest.mark.parametrize("C", [1.0, np.inf])
-@pytest.mark.filterwarnings("ignore:.*(depend|constant).*:onelayer.errors.DataWarning")
-def test_dependent_columns_are_fitted(C):
+def test_dependent_columns_need_no_word_but_without_a_penalty(C):
     X, y = random_table(16, n=200)
     onehot = np.eye(3)[np.arange(200) % 3]
     table = np.hstack([X, 2 * X[:, :1], np.ones((200, 1)), onehot])
-    network = fit(table, y, C=C)
-    assert network.solution_.converged
-    if np.isinf(C):
+    if C == 1:
+        assert fit(table, y, C=C).solution_.unique
+    else:
+        with pytest.warns(DataWarning, match="column 5 is constant, 1; column 4 = 2 column 0: "):
+            network = fit(table, y, C=C)
+        assert network.solution_.converged
         plain = fit(np.hstack([X, onehot[:, 1:]]), y, C=C)
         np.testing.assert_allclose(
             network.predict_proba(table),

@@ -143,6 +143,55 @@ def test_separable_classes_without_a_penalty() -> None:
     assert not model.certificate.proved
 
 
+def draw_table(n: int = 200) -> dict[str, Any]:
+    rng = np.random.default_rng(5)
+    city = np.array(["York", "Ely", "Bath"])[rng.integers(0, 3, n)]
+    net, tax = rng.integers(100, 900, n) / 4, rng.integers(10, 90, n) / 4
+    city[:12] = "Rye"
+    paid = np.where(net + 60 * rng.logistic(size=n) > 120, "yes", "no")
+    return {"net": net, "tax": tax, "city": city, "paid": paid}
+
+
+def test_a_level_of_one_class_alone_is_named_with_its_lines(tmp_path: Path) -> None:
+    table = draw_table()
+    table["paid"][:12] = "no"
+    pl.DataFrame(table).write_csv(tmp_path / "bills.csv")
+    with pytest.warns(ConvergenceWarning) as caught:
+        model = train(tmp_path / "bills.csv", target="paid", holdout=0, C=math.inf)
+    assert model.training.status == "separated"
+    assert model.training.message == (
+        "the classes are quasi-completely separated by `city = Rye`: 12 of 200 rows (lines 2, 3, "
+        "4, 5, 6 and 7 more) are on their own side, the others on the plane between, so without a "
+        "penalty the weights grow without end: use a finite C, such as C=1, or leave out "
+        "`city = Rye`"
+    )
+    assert model.training.message in str(caught[0].message)
+
+
+def test_dependent_columns_are_said_in_the_units_of_the_table(tmp_path: Path) -> None:
+    table = draw_table()
+    table = {"gross": table["net"] + table["tax"], **table}
+    model = train(table, target="paid", holdout=0)
+    assert model.training.remarks == (
+        "columns depend on each other: `gross` = `net` + `tax`: the penalty shares the weight "
+        "among such columns",
+    )
+    model.save(tmp_path / "model.json")
+    assert Model.load(tmp_path / "model.json").training.remarks == model.training.remarks
+    with pytest.warns(DataWarning, match="`gross` = `net` [+] `tax`: without a penalty many"):
+        model = train(table, target="paid", holdout=0, C=math.inf)
+    assert model.certificate.proved
+
+
+def test_a_table_that_separates_is_remarked_where_the_fit_shows_it() -> None:
+    table = {"x": np.arange(60) * 1.5, "y": [0] * 30 + [1] * 30}
+    model = train(table, target="y", holdout=0, C=1e4, keep=["x"])
+    assert model.training.remarks == (
+        "the classes are completely separated by `x`: all 60 rows are on their own side; the "
+        "penalty alone bounds the weights",
+    )
+
+
 @pytest.mark.parametrize("learning_rate", [50.0, 1e300, 1e308])
 def test_a_learning_rate_that_diverges(learning_rate: float, tmp_path: Path) -> None:
     with (

@@ -92,7 +92,7 @@ def remove_null_part(
 def _find_constants(table: Table, naming: Naming) -> tuple[Dependence, ...]:
     """Constant columns, but for levels and words that no row holds."""
     where, features = table.where, table.rows.block.features
-    kept = np.flatnonzero(where.frozen[:-1] if table.has_bias else where.high == where.low)
+    kept = np.flatnonzero(where.frozen[:-1])
     numeric = getattr(features, "numeric", None)
     if numeric is not None:
         kept = kept[kept < numeric.shape[1]]

@@ -48,8 +48,9 @@ def _say(number: float, name: str) -> str:
     if name and size == 1:
         return f"{sign}{name}"
     ratio = Fraction(size).limit_denominator(LARGEST_DENOMINATOR)
-    tidy = float(ratio) == size and ratio.denominator > 1 and len(f"{size:.6g}") > 4
-    return f"{sign} {ratio if tidy else f'{size:.6g}'}{name}"
+    decimal = f"{size:.6g}"
+    as_ratio = float(ratio) == size and ratio.numerator <= LARGEST_DENOMINATOR and len(decimal) > 4
+    return f"{sign} {ratio if as_ratio else decimal}{name}"
 
 
 def tidy(number: float) -> float:

@@ -157,10 +157,14 @@ def _settle_dependence(case: Case, solution: Solution, where: Coordinates) -> So
         solution = replace(solution, W=W, b=b)
     if not found:
         return solution
-    remark = (
-        f"{_list(found, case.naming)}: without a penalty many weights give the same answer, and "
-        "these are the ones of least norm: leave such columns out, or use a finite C"
-    )
+    remark = _list(found, case.naming)
+    if solution.status == "separated":
+        remark += ": leave such columns out"
+    else:
+        remark += (
+            ": without a penalty many weights give the same answer, and these are the ones of "
+            "least norm: leave such columns out, or use a finite C"
+        )
     return replace(solution, dependencies=found, remarks=(*solution.remarks, remark), unique=False)
 
 

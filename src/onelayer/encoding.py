@@ -4,8 +4,12 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from onelayer.errors import DataWarning
 from onelayer.features.mixed import MixedFeatures
+from onelayer.naming import Naming
 from onelayer.table.encode import Encoded
 from onelayer.table.reading import Table, read_table
 from onelayer.table.schema import Schema
@@ -44,6 +48,18 @@ def _warn_of_unseen(raw: Table, encoded: Encoded) -> None:
             DataWarning,
             stacklevel=4,
         )
+
+
+def name_rows(schema: Schema, raw: Table, chosen: NDArray[np.bool_]) -> Naming:
+    """What messages call the features, and the rows of a table that were chosen."""
+    numbers = lines = np.flatnonzero(chosen)
+    if raw.lines is not None:
+        lines = raw.lines[numbers]
+    elif raw.first_line is not None:
+        lines = raw.first_line + numbers
+    in_file = raw.lines is not None or raw.first_line is not None
+    scale, origin = np.array(schema.feature_units).reshape(-1, 2).T
+    return Naming(schema.feature_names, lines, "line" if in_file else "row", scale, origin)
 
 
 def warn_of_rows_without_target(raw: Table, target: str, count: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import Block
-from onelayer.encoding import to_features, warn_of_rows_without_target
+from onelayer.encoding import name_rows, to_features, warn_of_rows_without_target
 from onelayer.errors import DataWarning, InputError
 from onelayer.evaluate import Evaluation, evaluate
 from onelayer.facts import TrainingFacts
@@ -19,7 +19,6 @@ from onelayer.fitting import fit
 from onelayer.inference import check_weight_kind, scale_weights, summarise_training
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
-from onelayer.naming import Naming
 from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
@@ -28,7 +27,7 @@ from onelayer.solvers.solution import Progress, Solution
 from onelayer.strength import StrengthChoice, settle_strength
 from onelayer.summary import WeightKind
 from onelayer.table.reading import Table, read_table
-from onelayer.table.schema import Schema, infer_schema, read_weights
+from onelayer.table.schema import infer_schema, read_weights
 from onelayer.table.target import infer_target
 
 Array = NDArray[Any]
@@ -127,7 +126,7 @@ def train(
     block = rows.block(features, rows.trained)
     block = replace(block, weights=scale_weights(block.weights, weight_kind))
     asked = {"l1_ratio": l1_ratio, "tol": tol}
-    naming = _name(raw, rows, schema)
+    naming = name_rows(schema, raw, rows.trained)
     how = {"solver": solver, "descent": descent, "watch": watch, "naming": naming}
     solution, C, choice = _fit(block, n_jobs, C, **asked, **how)
     model = Model(
@@ -235,22 +234,6 @@ def _fit(
     solution = fit(rows, loss, C=chosen, start=start, remarks=True, **options)
     warn_of_outcome(solution)
     return solution, chosen, choice
-
-
-def _name(raw: Table, rows: _Rows, schema: Schema) -> Naming:
-    """What messages call the features and the rows of a training."""
-    trained = np.flatnonzero(rows.trained)
-    lines = raw.lines
-    if lines is None and raw.first_line is not None:
-        lines = raw.first_line + np.arange(raw.frame.height)
-    scale, origin = np.array(schema.feature_units).reshape(-1, 2).T
-    return Naming(
-        schema.feature_names,
-        trained if lines is None else lines[trained],
-        "row" if lines is None else "line",
-        scale,
-        origin,
-    )
 
 
 def _judge(block: Block, solution: Solution, n_jobs: int | None) -> Evaluation | None:

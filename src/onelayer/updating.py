@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import Block
-from onelayer.encoding import encode_rows, read_rows, warn_of_rows_without_target
+from onelayer.encoding import encode_rows, name_rows, read_rows, warn_of_rows_without_target
 from onelayer.errors import InputError
 from onelayer.facts import Revision, TrainingFacts
 from onelayer.fitting import LARGEST_FACTORED, fit
 from onelayer.inference import scale_weights, summarise_training
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
+from onelayer.naming import Naming
 from onelayer.outcome import warn_of_outcome
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers.solution import Progress, Solution
@@ -151,7 +152,7 @@ def _revise(
     block = Block(features, rows.labels[None], rows.weights).take(np.flatnonzero(rows.chosen))
     block = replace(block, weights=scale_weights(block.weights, facts.weight_kind))
     held = MemoryRows(block, n_jobs)
-    solution = _fit(model, held, watch)
+    solution = _fit(model, held, watch, name_rows(model.schema, rows.raw, rows.chosen))
     warn_of_outcome(solution)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     revised = replace(
@@ -170,11 +171,13 @@ def _revise(
     return revised if other is None else revised.judged_on(other)
 
 
-def _fit(model: Model, rows: MemoryRows, watch: Callable[[Progress], None] | None) -> Solution:
+def _fit(
+    model: Model, rows: MemoryRows, watch: Callable[[Progress], None] | None, naming: Naming
+) -> Solution:
     """From the model's parameters by exact Newton steps: so near, each doubles the digits."""
     facts = model.training
     options: dict[str, Any] = {"C": facts.C, "tol": facts.tol, "watch": watch}
-    options["l1_ratio"] = facts.l1_ratio
+    options |= {"l1_ratio": facts.l1_ratio, "naming": naming}
     if rows.n_columns >= LARGEST_FACTORED or facts.l1_ratio > 0:
         return fit(rows, SigmoidLoss(1), start=(model.W, model.b), **options)
     first = fit(rows, SigmoidLoss(1), start=(model.W, model.b), solver="newton", **options)
@@ -206,4 +209,5 @@ def _state_facts(
         seconds=solution.seconds,
         history=solution.history,
         test=None,
+        remarks=solution.remarks,
     )

@@ -32,7 +32,9 @@ def make_table(layout: str, size: float, classes: int = 2):
     y = np.zeros(n, dtype=np.int64)
     for start in range(0, n, 1 << 16):
         some = codes[start : start + (1 << 16)]
-        y[start : start + (1 << 16)] = (push[:, some] + rng.gumbel(size=(classes, len(some)))).argmax(0)
+        y[start : start + (1 << 16)] = (
+            push[:, some] + rng.gumbel(size=(classes, len(some)))
+        ).argmax(0)
     X = _make_sparse(rng, codes) if layout == "csr" else _make_dense(rng, codes, layout, width)
     parts = (X.data, X.indices, X.indptr) if layout == "csr" else (X,)
     return X, y, sum(part.nbytes for part in parts)

@@ -266,3 +266,22 @@ def test_null_vectors_of_whole_matrices_are_exact(seed):
 
 def test_matrices_of_full_rank_have_no_null_vector():
     assert find_null_vector(np.eye(3), np.ones(3)) is None
+
+
+def test_a_start_that_separates_leaves_only_the_columns_to_find():
+    X, _ = overlapping()
+    y = (X[:, :2].sum(axis=1) > 0.1) * 1.0
+    start = np.array([[1.0, 1.0, 1e-6, 0.0, -0.1]])
+    found = find_separation(rows_of(X, y), start=start)
+    assert (found.kind, found.columns) == ("complete", (0, 1))
+    alone = find_separation(rows_of(X, y), start=start, programs=False)
+    assert (alone.kind, alone.columns) == ("complete", (0, 1, 2))
+    assert find_separation(rows_of(X, y), programs=False).kind == "undecided"
+
+
+def test_one_class_told_from_two_others_that_overlap():
+    X, y = overlapping()
+    three = np.where(X[:, 3] > 1, 2, y)
+    found = find_separation(rows_of(X, three), SoftmaxLoss(3))
+    assert (found.kind, found.columns, len(found.rows)) == ("quasi-complete", (3,), 400)
+    assert "told from at least one other class without error" in found.sentence()

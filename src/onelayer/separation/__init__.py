@@ -120,7 +120,8 @@ class _Search:
 
         What has been found stands, even where the search for more comes to no end.
         """
-        dense, before = self._try(start), self.open
+        before = self.open
+        dense = self._try(start)
         wide = self.sides.width * max(1, self.sides.n_outputs - 1) > MOST_PARAMETERS
         if wide or not programs:
             self.found += dense

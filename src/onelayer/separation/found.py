@@ -78,13 +78,16 @@ class Separation:
         if self.kind == "complete":
             rows = f"all {self.n_rows:,} rows are on their own side"
         else:
-            are = "is" if len(self.rows) == 1 else "are"
-            rows = (
-                f"{len(self.rows):,} of {self.n_rows:,} rows ({naming.list_rows(self.rows)}) {are} "
-                "on their own side, the others on the plane between"
-            )
+            rows = f"{len(self.rows):,} of {self.n_rows:,} rows ({naming.list_rows(self.rows)})"
+            rows += " is" if len(self.rows) == 1 else " are"
+            rows += self._say_rest()
         close = "" if self.exact else ", to within rounding"
         return f"the classes{where} are {how} separated by {by}: {rows}{close}"
+
+    def _say_rest(self) -> str:
+        if len(self.direction) > 1:
+            return " told from at least one other class without error"
+        return " on their own side, the others on the plane between"
 
 
 def _say(direction: Direction, naming: Naming) -> str:

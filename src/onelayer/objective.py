@@ -8,6 +8,8 @@ in the standardised coordinates of `coordinates.py`, the bias last.
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -39,7 +41,7 @@ class Sums:
     bias_curvature: Array | None = None
 
     def __add__(self, other: "Sums") -> "Sums":
-        def add(a: Array | None, b: Array | None) -> Array | None:
+        def into(a: Array | None, b: Array | None) -> Array | None:
             return None if a is None or b is None else np.add(a, b, out=a)
 
         return Sums(
@@ -49,9 +51,9 @@ class Sums:
             self.miss + other.miss,
             np.minimum(self.least_curvature, other.least_curvature),
             np.minimum(self.least_margin, other.least_margin),
-            add(self.second, other.second),
-            add(self.diagonal, other.diagonal),
-            add(self.bias_curvature, other.bias_curvature),
+            into(self.second, other.second),
+            into(self.diagonal, other.diagonal),
+            into(self.bias_curvature, other.bias_curvature),
         )
 
 
@@ -162,8 +164,9 @@ class Objective:
         return theta
 
     def _sum(self, block: Block, W: Array, bias: Array, hessian: bool, diagonal: bool) -> Sums:
-        parts = [self._sum_tile(tile, W, bias, hessian, diagonal) for tile in block.tiles()]
-        return sum(parts[1:], parts[0])
+        # Added up as they come: the Hessians of all tiles side by side would be many.
+        parts = (self._sum_tile(tile, W, bias, hessian, diagonal) for tile in block.tiles())
+        return reduce(add, parts)
 
     def _sum_tile(self, tile: Block, W: Array, bias: Array, hessian: bool, diagonal: bool) -> Sums:
         s, terms = tile.weights, self.loss.terms(_logits(tile, W, bias), tile.labels)
@@ -184,14 +187,15 @@ class Objective:
 
     def _second(self, tile: Block, curvature: Array, probability: Array | None) -> Array:
         """For each pair of outputs, sum s q (x, 1) (x, 1)', (pairs, p + 1, p + 1)."""
-        out = []
-        for k, j in self.loss.pairs():
+        pairs = list(self.loss.pairs())
+        out = np.empty((len(pairs), self.width, self.width))
+        for place, (k, j) in enumerate(pairs):
             if k == j or probability is None:
-                out.append(_bordered_curvature(tile, tile.weights * curvature[k]))
+                out[place] = _bordered_curvature(tile, tile.weights * curvature[k])
             else:
                 q = tile.weights * probability[k] * probability[j]
-                out.append(-_bordered_curvature(tile, q))
-        return np.stack(out)
+                np.negative(_bordered_curvature(tile, q), out=out[place])
+        return out
 
     def standardise(self, dW: Array, db: Array) -> Array:
         """Slopes by the tiles' weights and biases to slopes by theta, in Fortran order."""

@@ -270,7 +270,7 @@ def test_separated_classes_have_no_errors():
     assert found.errors == "none"
     assert found.coefficients[0].error is None
     assert found.coefficients[0].z is found.coefficients[0].p is None
-    assert found.notes[0].startswith("No errors: there is no optimum")
+    assert found.notes[0].startswith("No errors: the fit is separated")
     assert "std error" not in str(found)
 
 
@@ -356,3 +356,14 @@ def test_intervals_hold_what_they_say():
         assert slope.odds_ratio.low == pytest.approx(np.exp(low))
         per = slope.odds_ratio_per_deviation
         assert per.high == pytest.approx(np.exp(high * X[:, 1].std()))
+
+
+def test_an_l1_penalty_has_no_errors():
+    X, y, _ = draw(22)
+    found = fit(X, y, C=0.05, l1_ratio=1.0, tol=1e-4).summary()
+    assert found.errors == "none"
+    assert "an L1 penalty chooses features" in found.notes[0]
+    assert found.aic is None
+    p = probabilities(fit(X, y, C=0.05, l1_ratio=1.0, tol=1e-4), np.column_stack([X, np.ones(N)]))
+    assert found.log_likelihood == pytest.approx(np.log(p[np.arange(N), y]).sum(), rel=1e-9)
+    assert fit(X, y, C=np.inf, l1_ratio=1.0).summary().errors == "model"

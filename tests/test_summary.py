@@ -234,3 +234,11 @@ def test_the_kind_of_weight_is_an_option(tmp_path):
     wrong = run(*given, "--weight", "w", "--weight-kind", "odd")
     assert "--weight-kind odd: frequency or sampling" in wrong.stderr
     assert "add --weight COL" in run(*given, "--weight-kind", "sampling").stderr
+
+
+def test_a_model_with_an_l1_penalty_says_that_it_has_no_errors():
+    given = {**FEW, "C": 0.1, "l1_ratio": 1.0}
+    model = train(LOANS, target="approve", **given)
+    for each in (model, update(model, LOANS), Model.load(io.BytesIO(model.to_bytes()))):
+        assert each.summary.errors == "none"
+        assert each.summary.notes[0].startswith("No errors: an L1 penalty")

@@ -164,7 +164,7 @@ def _revise(
         training=_state_facts(facts, rows.raw, block, rows.labels, solution),
         evaluation=None,
         summary=summarise_training(
-            held, solution, model.schema.feature_names, facts.C, facts.weight_kind
+            held, solution, model.schema.feature_names, facts.C, facts.weight_kind, facts.l1_ratio
         ),
         history=(*model.history, Revision(kind, now, facts.table, facts.sha256, facts.rows)),
     )

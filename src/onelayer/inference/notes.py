@@ -20,7 +20,7 @@ def refuse_errors(solution: Solution, size: int, has_corners: bool) -> str:
     """
     if solution.status in _ENDLESS:
         return f"No errors: the fit is {solution.status}, and there is no optimum to speak of."
-    if has_corners or solution.solver == "proximal_newton":  # which solves L1 alone
+    if has_corners:
         return (
             "No errors: an L1 penalty chooses features on these very rows, and no normal "
             "distribution holds. Fit those it chose with C=inf, best on other rows."

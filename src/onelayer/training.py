@@ -128,7 +128,8 @@ def train(
     asked = {"l1_ratio": l1_ratio, "tol": tol}
     naming = name_rows(schema, raw, rows.trained)
     how = {"solver": solver, "descent": descent, "watch": watch, "naming": naming}
-    solution, C, choice = _fit(block, n_jobs, C, **asked, **how)
+    copies = block.weights if weight_kind == "sampling" else None  # such a row goes out whole
+    solution, C, choice = _fit(block, n_jobs, C, copies, **asked, **how)
     model = Model(
         schema=schema,
         W=solution.W,
@@ -225,11 +226,13 @@ def _read_other(test: Any, names: Sequence[str] | None) -> Table | None:
 
 
 def _fit(
-    block: Block, n_jobs: int | None, C: float | str, **options: Any
+    block: Block, n_jobs: int | None, C: float | str, copies: Array | None, **options: Any
 ) -> tuple[Solution, float, StrengthChoice | None]:
-    """The solution, the C it is of, and how that was chosen."""
+    """The solution, the C it is of, and how that was chosen; `copies` as in `choose_strength`."""
     rows, loss = MemoryRows(block, n_jobs), SigmoidLoss(1)
-    chosen, choice, start = settle_strength(rows, loss, C, l1_ratio=options["l1_ratio"])
+    chosen, choice, start = settle_strength(
+        rows, loss, C, l1_ratio=options["l1_ratio"], copies=copies
+    )
     warn_of_strength(choice)
     solution = fit(rows, loss, C=chosen, start=start, remarks=True, **options)
     warn_of_outcome(solution)

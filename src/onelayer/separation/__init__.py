@@ -33,7 +33,8 @@ from onelayer.separation.sides import Mask, Sides, make_sides
 
 Array = NDArray[Any]
 
-MOST_PARAMETERS = 1500  # of a linear program: beyond, it takes minutes
+MOST_PARAMETERS = 1000  # of a linear program: beyond, it takes minutes
+MOST_REDUCED = 200  # of one for few columns, which takes longer and whose answer is less read
 
 
 def find_separation(
@@ -116,29 +117,35 @@ class _Search:
         return True
 
     def _run_programs(self, start: Array | None, programs: bool) -> None:
-        """All at once by few columns; else the largest set that can be separated, and its columns.
+        """All at once, or the largest set that can be separated; then by few columns.
 
         What has been found stands, even where the search for more comes to no end.
         """
-        before = self.open
+        before, size = self.open, self.sides.width * max(1, self.sides.n_outputs - 1)
         dense = self._try(start)
-        wide = self.sides.width * max(1, self.sides.n_outputs - 1) > MOST_PARAMETERS
-        if wide or not programs:
-            self.found += dense
-            if not dense:
-                raise Unsettled("the columns are too many" if wide else "no more was looked for")
-            return
-        working = start_working(self.sides, before)
-        if not dense and find_any(working) is None:
-            return
         if not dense:
-            direction, margins, working = cut(working, find_strict, before)
-            dense = (
-                self._find_all(working) if direction is None else [self._close(direction, margins)]
-            )
+            if not programs or size > MOST_PARAMETERS:
+                why = "the columns are too many" if programs else "no more was looked for"
+                raise Unsettled(why)
+            working = start_working(self.sides, before)
+            if find_any(working) is None:
+                return
+            dense, working = self._find_strict(working)
+            dense = dense or self._find_all(working)
+        elif programs and size <= MOST_REDUCED:
+            working = start_working(self.sides, before)
         gone = before & ~self.open
-        few = self._find_few(working, before, gone) if gone.any() else None
+        reduced = programs and size <= MOST_REDUCED and bool(gone.any())
+        few = self._find_few(working, before, gone) if reduced else None
         self.found += dense if few is None else [few]
+
+    def _find_strict(self, working: Working) -> tuple[list[Direction], Working]:
+        """One direction that separates all rows, if there is one, and the rows worked on."""
+        try:
+            direction, margins, working = cut(working, find_strict, self.open)
+            return ([] if direction is None else [self._close(direction, margins)]), working
+        except Unsettled:
+            return [], working
 
     def _find_all(self, working: Working) -> list[Direction]:
         """Directions that together separate all rows that can be."""

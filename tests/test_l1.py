@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from exact import Exact, sqrt
-from hard import PROBLEMS, SEVERAL, make_hard
+from hard import KINDS, PROBLEMS, make_hard
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
@@ -19,7 +19,7 @@ from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss, SoftmaxLoss
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import duality
-from onelayer.solvers.penalised import split_outputs
+from onelayer.solvers.penalised import shift_classes, split_outputs
 
 
 def rows_of(X, y, s=None, n_jobs=None):
@@ -101,22 +101,28 @@ def check_against_digits(problem, got):
     return True
 
 
-def test_hard_problems_against_60_digits():
-    """Gap and rho hold on the hard problems; where ties leave no oracle, at most a few."""
+STALLED = (
+    10,
+    90,
+)  # logits or weights so far apart that float64 holds no proof; each near all the same
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_hard_problems_against_60_digits(part):
+    """Gap and rho hold on the hard problems; where ties leave no oracle, the gap is small."""
     checked = 0
-    for seed in range(PROBLEMS):
-        hard = make_hard(seed)
-        if hard.kind.startswith(SEVERAL):
-            continue
-        l1_ratio = (1.0, 0.5, 0.95)[seed % 3]
-        rows = rows_of(hard.X, hard.y, hard.s)
-        got = fit(rows, SigmoidLoss(1), C=hard.C, l1_ratio=l1_ratio)
-        assert got.status in ("optimal", "rounding"), (seed, hard.kind)
-        assert got.certificate.gap <= 1e-8 * got.objective, (seed, hard.kind)
-        if len(hard.X) < 50:
+    for seed in range(part, PROBLEMS, 4):
+        hard, l1_ratio = make_hard(seed), (1.0, 0.5, 0.95)[seed // len(KINDS) % 3]
+        classes = int(hard.y.max()) + 1
+        loss = SigmoidLoss(1) if classes == 2 else SoftmaxLoss(classes)
+        got = fit(rows_of(hard.X, hard.y, hard.s), loss, C=hard.C, l1_ratio=l1_ratio)
+        if seed not in STALLED:
+            assert got.status == "optimal", (seed, hard.kind)
+            assert got.certificate.gap <= 1e-9 * got.objective, (seed, hard.kind)
+        if len(hard.X) < 100:
             problem = Exact(hard.X, hard.y, hard.s, hard.C, True, l1_ratio)
             checked += check_against_digits(problem, got)
-    assert checked >= 12
+    assert checked >= 14
 
 
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
@@ -176,6 +182,29 @@ def test_sklearn_agrees_on_a_softmax():
     got = fit(rows_of(X, y), SoftmaxLoss(3), C=0.3, l1_ratio=0.6, tol=1e-8)
     np.testing.assert_allclose(got.W, oracle.coef_, atol=1e-6)
     np.testing.assert_array_equal(got.W == 0, oracle.coef_ == 0)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1e-9, 0.7])
+@pytest.mark.parametrize("classes", [3, 4])
+def test_the_best_common_shift(classes, ridge):
+    """A softmax's classes may shift together: the penalty decides, as a fine search finds it."""
+    X, y = draw(0, n=30, p=3, classes=classes)
+    l1_ratio = 1 / (1 + ridge)
+    rows = rows_of(X, y)
+    shifted, where = shift_rows(rows, measure_columns(rows, True))
+    (problem,) = split_outputs(shifted, SoftmaxLoss(classes), where, 1.0, l1_ratio)
+    theta = np.random.default_rng(classes).normal(size=(classes, 4))
+    after = shift_classes(problem, theta)
+    kappa, Lambda = problem.kappa[:-1], problem.objective.penalty[:-1]
+
+    def penalty(v):
+        return (kappa * np.abs(v) + 0.5 * Lambda * v**2).sum(axis=0)
+
+    moved = after - theta
+    np.testing.assert_allclose(moved[:, :-1], moved[:1, :-1] + 0 * moved[:, :-1], atol=1e-15)
+    np.testing.assert_array_equal(moved[:, -1], 0)
+    for t in np.linspace(-4, 4, 2001):
+        assert (penalty(after[:, :-1]) <= penalty(theta[:, :-1] + t) * (1 + 1e-12)).all()
 
 
 def test_nearly_pure_l2_is_the_smooth_answer():

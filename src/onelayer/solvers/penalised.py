@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from onelayer.blocks import Block
 from onelayer.coordinates import Coordinates
-from onelayer.loss import Loss, SigmoidLoss
+from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
 from onelayer.objective import LARGEST_PENALTY, Evaluation, Objective
 from onelayer.rows.memory import MemoryRows
 
@@ -70,6 +70,31 @@ class Penalised:
         rows = MemoryRows(replace(block, features=block.features.columns(columns)), old.rows.n_jobs)
         where = take_columns(old.where, columns)
         return replace(self, objective=Objective(rows, old.loss, old.C, where))
+
+
+def shift_classes(problem: Penalised, theta: Array) -> Array:
+    """The same logits' differences under the least penalty: each column's best common shift.
+
+    A softmax does not see the same number t added to a column's weight in every class; the penalty
+    sum_k kappa |v_k + t| + Lambda (v_k + t)^2 / 2 does. Its slope in t only rises, by 2 kappa where
+    a weight passes 0; where it passes 0 itself is the minimum, mostly at a weight that becomes 0.
+    """
+    if not isinstance(problem.objective.loss, SoftmaxLoss):
+        return theta
+    kappa, ridge = problem.kappa[:-1], problem.objective.penalty[:-1]
+    v = theta[:, :-1]
+    n, columns = len(v), np.arange(v.shape[1])
+    corners = np.sort(-v, axis=0)  # the shifts at which a weight is 0
+    smooth = ridge * (n * corners + v.sum(axis=0))
+    signs = 2.0 * np.arange(n + 1)[:, None] - n  # the sum of signs before and behind each corner
+    k = np.argmax(kappa * signs[1:] + smooth >= -1e-12 * kappa, axis=0)
+    at = corners[k, columns]
+    before = kappa * signs[k, 0] + smooth[k, columns]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift = np.where(before > 1e-12 * kappa, at - before / (ridge * n), at)
+    shifted = theta.copy()
+    shifted[:, :-1] = v + np.where(np.isfinite(shift), shift, at)
+    return shifted
 
 
 def smooth_strength(C: float, l1_ratio: float) -> float:

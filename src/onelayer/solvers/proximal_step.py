@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from onelayer.objective import Evaluation
 from onelayer.solvers.corners import minimise
-from onelayer.solvers.penalised import Penalised
+from onelayer.solvers.penalised import Penalised, shift_classes
 from onelayer.solvers.sample import Sample, draw_sample, thin
 from onelayer.solvers.support import pin_biases
 
@@ -186,6 +186,7 @@ def move(problem: Penalised, state: State) -> State:
     length, passes = 1.0, state.passes
     while length > SHORTEST:
         theta = state.target if length == 1 else state.theta + length * d
+        theta = shift_classes(problem, theta)
         with np.errstate(over="ignore", invalid="ignore"):  # far too long a step is no step
             evaluation = problem.objective.evaluate(theta, hessian=cheap)
             after = problem.value(evaluation, theta)

@@ -21,6 +21,8 @@ from onelayer.solvers.second_order import EPS, Point, rounding
 
 Array = NDArray[Any]
 
+FLAT_SHARE = 1e-8  # of the curvature of one class alone
+
 
 def subgradient(problem: Penalised, gradient: Array, theta: Array) -> Array:
     """The shortest subgradient of F + L1 at `theta`, (n_outputs, p + 1), each column for itself."""
@@ -48,12 +50,15 @@ def prove(
     if not len(kept):
         return None
     M = pin_biases(problem, H)[np.ix_(kept, kept)]
+    shifts = common_shifts(problem, H, alive)[kept]
+    M = M + shifts @ (np.diag(M).mean() * shifts.T)
     decomposed = factor(M)
     g = subgradient(problem, objective.by_output(evaluation.gradient), theta).ravel()[kept]
-    if not decomposed.full:
+    flat = shifts if decomposed.full else np.hstack([shifts, flat_directions(M)])
+    if flat.size:
         free = _freedom(problem, evaluation, theta).reshape(-1, 2)[kept]
-        bent = bend_into_range(M, g, free)
-        if bent is None:
+        bent = bend_into_range(flat, g, free)
+        if bent is None or not _is_noise(problem, evaluation, flat @ (flat.T @ bent), kept):
             return None
         g = bent
     d = decomposed.solve(g)
@@ -81,21 +86,44 @@ def _freedom(problem: Penalised, evaluation: Evaluation, theta: Array) -> Array:
     return np.stack([low, high], axis=-1)
 
 
-def bend_into_range(M: Array, g: Array, free: Array) -> Array | None:
-    """A subgradient near `g` without a part along the directions that M leaves flat, or None.
+def common_shifts(problem: Penalised, H: Array, alive: NDArray[np.bool_]) -> Array:
+    """Directions (D, c) in which a softmax's classes shift together and next to nothing curves.
 
-    Along a flat direction no logit moves, so the L1 norm alone decides, and at an optimum some
-    choice of the slopes at 0 balances it. `free` (D, 2) says between which bounds each slope is.
-
-    >>> one_hot = np.array([[1.0, 0, 1], [0, 1, 1], [1, 1, 2]])
-    >>> free = np.array([[-1.0, 1.0], [0.5, 0.5], [0.0, 0.0]])
-    >>> bend_into_range(one_hot, np.array([0.0, 0.5, 0.0]), free).round(9).tolist()
-    [-0.5, 0.5, 0.0]
+    Those of the columns whose weights may all differ from 0. They are known to be flat, so that all
+    rows are perpendicular to them and any curvature may be added along them.
     """
+    n, width = alive.shape
+    if not isinstance(problem.objective.loss, SoftmaxLoss):
+        return np.zeros((alive.size, 0))
+    curved = np.diag(H).reshape(n, width).mean(axis=0)
+    whole = alive.all(axis=0) & (problem.objective.penalty <= FLAT_SHARE * curved)
+    whole[-1] = False  # the biases have their own
+    columns = np.flatnonzero(whole)
+    out = np.zeros((n, width, len(columns)))
+    out[:, columns, np.arange(len(columns))] = 1 / math.sqrt(n)
+    return out.reshape(alive.size, len(columns))
+
+
+def flat_directions(M: Array) -> Array:
+    """The directions (D, f) that a singular M leaves flat, each of length 1."""
     scale = np.sqrt(np.diag(M))
     scale[scale == 0] = 1
     values, vectors = np.linalg.eigh(M / scale / scale[:, None])
     flat = vectors[:, values <= 10 * len(M) * EPS * values[-1]] / scale[:, None]
+    return np.asarray(flat / np.sqrt(np.square(flat).sum(axis=0)))
+
+
+def bend_into_range(flat: Array, g: Array, free: Array) -> Array | None:
+    """A subgradient near `g` without a part along the `flat` directions (D, f), or None.
+
+    Along a flat direction no logit moves, so the penalty alone decides, and at an optimum some
+    choice of the slopes at 0 balances it. `free` (D, 2) says between which bounds each slope is.
+
+    >>> flat = np.array([[1.0], [1.0], [-1.0]])
+    >>> free = np.array([[-1.0, 1.0], [0.5, 0.5], [0.0, 0.0]])
+    >>> bend_into_range(flat, np.array([0.0, 0.5, 0.0]), free).round(9).tolist()
+    [-0.5, 0.5, 0.0]
+    """
     loose = np.flatnonzero(free[:, 1] > free[:, 0])
     bent = g.copy()
     bent[loose] -= np.linalg.lstsq(flat[loose].T, flat.T @ g, rcond=None)[0]

@@ -14,6 +14,11 @@ TILE_VALUES = 1 << 17  # 1 MiB of float64: a tile is read from memory once and r
 # Where a row holds fewer values than there are columns, adding a tile's Hessian costs more than
 # leaving the cache does: such tiles are longer, in proportion to the columns, up to this.
 LONGEST_TILE = 1 << 14
+# Threads that call many short loops wait for each other in the interpreter. Where rows are read
+# where they lie, a pass over vectors takes stretches of more values than stay in the nearest cache,
+STRETCH_VALUES = 1 << 20
+COPIED_VALUES = 1 << 17  # the same where a copy is read
+STRETCH_ROWS = 1 << 14  # as long as the outputs of their rows do.
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,22 @@ class Block:
 
     def tiles(self) -> Iterator["Block"]:
         """The block in pieces that stay in cache; their borders depend on the shape alone."""
+        return self._cut(self._tile_rows())
+
+    def stretches(self, n_outputs: int) -> Iterator["Block"]:
+        """Longer pieces, for sums of logits and slopes; their borders depend on shapes alone."""
+        rows = STRETCH_ROWS // n_outputs
+        values = STRETCH_VALUES if self.features.in_place else COPIED_VALUES
+        rows = min(rows, values // self.features.row_values)
+        return self._cut(max(64, rows, min(self._tile_rows(), STRETCH_ROWS // n_outputs)))
+
+    def _tile_rows(self) -> int:
         step = max(64, TILE_VALUES // self.features.row_values)
         if self.features.row_values < self.features.n_columns:
             step = max(step, min(32 * self.features.n_columns, LONGEST_TILE))
+        return step
+
+    def _cut(self, step: int) -> Iterator["Block"]:
         count = max(1, -(-self.n_rows // step))  # of one length, none of them a short rest
         for k in range(count):
             start, stop = k * self.n_rows // count, (k + 1) * self.n_rows // count

@@ -164,7 +164,7 @@ def shift_rows(
     if not (ratio > beyond).any():
         return rows, where
     shifted = replace(rows.block, features=replace(features, shift=where.centre))
-    return MemoryRows(shifted, rows.n_jobs), replace(where, shift=where.centre)
+    return rows.over(shifted), replace(where, shift=where.centre)
 
 
 def _origin(rows: MemoryRows) -> Array:

@@ -12,29 +12,34 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.network import margin_terms, sigmoid
+from onelayer.network import margin_slopes, margin_terms, sigmoid
 
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Terms:
-    """Per row and output: the loss, its slope by the logit, and what its second slope needs.
+@dataclass(frozen=True, kw_only=True)
+class Slopes:
+    """Per row and output: the loss and its slope by the logit.
 
     Attributes
     ----------
     loss: (groups, m), nats.
     residual: (n_outputs, m), A - Y without cancellation.
-    curvature: (n_outputs, m), A (1 - A).
-    probability: (n_outputs, m) for the softmax, whose outputs curve each other; else None.
     margin: (groups, m), the logit of the row's own class over the other's (the best other's).
+    probability: (n_outputs, m) for the softmax, whose outputs curve each other; else None.
     """
 
     loss: Array
     residual: Array
-    curvature: Array
     margin: Array
     probability: Array | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms(Slopes):
+    """The same with the loss's second slope: curvature (n_outputs, m) is A (1 - A)."""
+
+    curvature: Array
 
 
 class Loss(Protocol):
@@ -51,10 +56,13 @@ class Loss(Protocol):
     def terms(self, Z: Array, labels: Array) -> Terms:
         """Loss and derivatives of every row of a block."""
 
+    def slopes(self, Z: Array, labels: Array) -> Slopes:
+        """The same without the second derivative."""
+
     def pairs(self) -> Iterator[tuple[int, int]]:
         """The pairs of outputs (k, l), k >= l, that share a second derivative."""
 
-    def least_curvature(self, terms: Terms, weights: Array) -> Array:
+    def least_curvature(self, terms: Slopes, weights: Array) -> Array:
         """Per group, a lower bound of weight times curvature between any two answers of a row."""
 
     def activate(self, Z: Array) -> Array:
@@ -78,17 +86,25 @@ class SigmoidLoss:
         return self.n_outputs
 
     def terms(self, Z: Array, labels: Array) -> Terms:
-        sign = 2.0 * labels - 1.0
-        margin = sign * Z
+        sign, margin = _turn(Z, labels)
         loss, miss, curvature = margin_terms(margin)
-        return Terms(loss, np.multiply(sign, -miss, out=sign), curvature, margin)
+        return Terms(loss=loss, residual=_against(sign, miss), curvature=curvature, margin=margin)
+
+    def slopes(self, Z: Array, labels: Array) -> Slopes:
+        sign, margin = _turn(Z, labels)
+        loss, miss = margin_slopes(margin)
+        return Slopes(loss=loss, residual=_against(sign, miss), margin=margin)
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         return ((k, k) for k in range(self.n_outputs))
 
-    def least_curvature(self, terms: Terms, weights: Array) -> Array:
+    def least_curvature(self, terms: Slopes, weights: Array) -> Array:
         """min over rows with a weight of s q: a row's leverage s q x'H^-1 x is at most 1."""
-        product = terms.curvature * weights
+        if is_even(weights) and weights[0]:  # q falls with |u|: only the farthest row counts
+            farthest = np.maximum(terms.margin.max(axis=1), -terms.margin.min(axis=1))
+            return np.asarray(margin_terms(farthest)[2] * weights[0])
+        curvature = terms.curvature if isinstance(terms, Terms) else margin_terms(terms.margin)[2]
+        product = curvature * weights
         if not weights.all():
             product[:, weights == 0] = np.inf
         return np.asarray(product.min(axis=1, initial=np.inf))
@@ -131,12 +147,21 @@ class SoftmaxLoss:
         rival = Z.copy()
         rival[own, rows] = -np.inf
         margin = Z[own, rows] - rival.max(axis=0)
-        return Terms(loss[None], residual, curvature, margin[None], probability)
+        return Terms(
+            loss=loss[None],
+            residual=residual,
+            curvature=curvature,
+            margin=margin[None],
+            probability=probability,
+        )
+
+    def slopes(self, Z: Array, labels: Array) -> Slopes:
+        return self.terms(Z, labels)
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         return ((k, j) for k in range(self.n_outputs) for j in range(k + 1))
 
-    def least_curvature(self, terms: Terms, weights: Array) -> Array:
+    def least_curvature(self, terms: Slopes, weights: Array) -> Array:
         """H >= s (diag p - p p') (x) x x', so (e_k - e_l) (x) x has at most (1/p_k + 1/p_l) / s."""
         held = weights > 0
         if terms.probability is None or not held.any():
@@ -149,6 +174,24 @@ class SoftmaxLoss:
         with np.errstate(under="ignore"):
             e = np.exp(Z - Z.max(axis=0))
             return np.asarray(e / e.sum(axis=0))
+
+
+def is_even(weights: Array) -> bool:
+    """Whether all rows share one weight, stored once."""
+    return len(weights) > 0 and weights.strides == (0,)
+
+
+def _turn(Z: Array, labels: Array) -> tuple[Array, Array]:
+    """-1 or 1 for labels 0 and 1, and the margins."""
+    sign = np.multiply(labels, 2.0)
+    sign -= 1.0
+    return sign, sign * Z
+
+
+def _against(sign: Array, miss: Array) -> Array:
+    """The residuals, written over `miss`."""
+    miss *= sign
+    return np.negative(miss, out=miss)
 
 
 def _sum_of_others(probability: Array) -> Array:

@@ -49,7 +49,7 @@ def log_loss(z: ArrayLike, y: ArrayLike) -> Any:
 
 
 def margin_terms(margin: Array) -> tuple[Array, Array, Array]:
-    """Loss, miss and curvature of one margin u = z (y = 1) or -z (y = 0), from a single exp.
+    """Loss, miss and curvature of one margin u = z (y = 1) or -z (y = 0), without cancellation.
 
     The loss is log(1 + e^-u); the miss is 1 - sigmoid(u), so that A - Y is the miss times -1 or 1
     without cancellation; the curvature is A (1 - A). The hot loop of training calls this.
@@ -57,14 +57,35 @@ def margin_terms(margin: Array) -> tuple[Array, Array, Array]:
     >>> [float(t[0]) for t in margin_terms(np.array([0.0]))]
     [0.6931471805599453, 0.5, 0.25]
     """
+    loss, miss, e, share = _margin_parts(margin)
+    return loss, miss, e * share * share
+
+
+def margin_slopes(margin: Array) -> tuple[Array, Array]:
+    """Loss and miss of `margin_terms` alone, for passes that ask for no second derivative.
+
+    >>> [float(t[0]) for t in margin_slopes(np.array([0.0]))]
+    [0.6931471805599453, 0.5]
+    """
+    return _margin_parts(margin)[:2]
+
+
+def _margin_parts(margin: Array) -> tuple[Array, Array, Array, Array]:
+    """Loss, miss, e = exp(-|u|) and 1 / (1 + e)."""
     with np.errstate(under="ignore"):
-        e = np.abs(margin)
-        e = np.exp(np.negative(e, out=e), out=e)
-        share = 1 / (1 + e)
-        small = e * share
-        loss = np.log1p(e, out=e)
-        loss -= np.minimum(margin, 0)
-        return loss, np.where(margin > 0, small, share), small * share
+        below = np.minimum(margin, 0)
+        e = np.negative(margin)
+        np.minimum(e, 0, out=e)  # -max(u, 0)
+        # e^-max(u, 0) / (1 + e^-|u|): a second exp takes half as long as a choice by np.where.
+        miss = np.exp(e)
+        e += below
+        np.exp(e, out=e)
+        share = 1 + e
+        np.divide(1, share, out=share)
+        miss *= share
+        loss = np.log1p(e)
+        loss -= below
+        return loss, miss, e, share
 
 
 def layer_sizes(X: ArrayLike, Y: ArrayLike) -> tuple[int, int]:

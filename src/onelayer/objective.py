@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from onelayer.blocks import Block
 from onelayer.coordinates import Coordinates
-from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss, Terms
+from onelayer.loss import Loss, SigmoidLoss, Slopes, SoftmaxLoss, Terms, is_even
 from onelayer.rows.memory import MemoryRows
 
 Array = NDArray[Any]
@@ -130,7 +130,7 @@ class Objective:
 
         def product(block: Block) -> tuple[Array, Array]:
             dW, db = np.zeros_like(U), np.zeros_like(step)
-            for tile in block.tiles():
+            for tile in block.stretches(self.n_outputs):
                 terms = self.loss.terms(_logits(tile, W, bias), tile.labels)
                 turned = _logits(tile, U, step)
                 if terms.probability is None:
@@ -165,25 +165,37 @@ class Objective:
 
     def _sum(self, block: Block, W: Array, bias: Array, hessian: bool, diagonal: bool) -> Sums:
         # Added up as they come: the Hessians of all tiles side by side would be many.
-        parts = (self._sum_tile(tile, W, bias, hessian, diagonal) for tile in block.tiles())
-        return reduce(add, parts)
+        tiles = block.stretches(self.n_outputs)
+        return reduce(add, (self._sum_tile(tile, W, bias, hessian, diagonal) for tile in tiles))
 
     def _sum_tile(self, tile: Block, W: Array, bias: Array, hessian: bool, diagonal: bool) -> Sums:
-        s, terms = tile.weights, self.loss.terms(_logits(tile, W, bias), tile.labels)
+        s, Z = tile.weights, _logits(tile, W, bias)
+        second = hessian or diagonal
+        # Rows of one weight need no product with it, row by row; nor their curvatures.
+        even = is_even(s) and s[0] > 0
+        terms: Slopes = (
+            self.loss.slopes(Z, tile.labels)
+            if even and not second
+            else self.loss.terms(Z, tile.labels)
+        )
         residual = terms.residual
-        residual *= s
-        margin = terms.margin if s.all() else np.where(s > 0, terms.margin, np.inf)
-        return Sums(
-            loss=terms.loss @ s,
+        residual *= s[:1] if even else s
+        margin = terms.margin if even or s.all() else np.where(s > 0, terms.margin, np.inf)
+        sums = Sums(
+            loss=terms.loss.sum(axis=1) * s[0] if even else terms.loss @ s,
             weights=tile.features.back(residual),
             biases=residual.sum(axis=1),
             miss=self._by_group(np.vecdot(residual, residual)).sum(axis=1),
             least_curvature=self.loss.least_curvature(terms, s),
             least_margin=margin.min(axis=1),
-            second=self._second(tile, terms.curvature, terms.probability) if hessian else None,
-            diagonal=_bordered_squares(tile, terms.curvature * s) if diagonal else None,
-            bias_curvature=bias_curvature(terms, s) if hessian or diagonal else None,
         )
+        if isinstance(terms, Terms) and second:
+            sums.bias_curvature = bias_curvature(terms, s)
+            if hessian:
+                sums.second = self._second(tile, terms.curvature, terms.probability)
+            if diagonal:
+                sums.diagonal = _bordered_squares(tile, terms.curvature * s)
+        return sums
 
     def _second(self, tile: Block, curvature: Array, probability: Array | None) -> Array:
         """For each pair of outputs, sum s q (x, 1) (x, 1)', (pairs, p + 1, p + 1)."""

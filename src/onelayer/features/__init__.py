@@ -35,6 +35,10 @@ class Features(Protocol):
     def row_bytes(self) -> int:
         """Bytes that a row takes, on average, and at least those of its values in float64."""
 
+    @property
+    def in_place(self) -> bool:
+        """Whether a tile is read where it lies, rather than from a copy."""
+
     def rows(self, start: int, stop: int) -> "Features":
         """The rows from `start` to `stop`, as a view where the layout allows."""
 

@@ -1,5 +1,6 @@
 """A matrix of samples x features."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+PIECE = 1 << 18  # 2 MiB of float64
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class DenseFeatures:
     def row_bytes(self) -> int:
         return 8 * self.row_values
 
+    @property
+    def in_place(self) -> bool:
+        return self.shift is None and self.values.dtype == np.float64
+
     def rows(self, start: int, stop: int) -> "DenseFeatures":
         return DenseFeatures(self.values[start:stop], self.shift)
 
@@ -60,11 +67,20 @@ class DenseFeatures:
         return np.asarray(R @ self.values)
 
     def curvature(self, q: Array) -> Array:
-        root = np.sqrt(q)[:, None] * self.values
-        return np.asarray(root.T @ root)
+        H = np.zeros((self.n_columns, self.n_columns))
+        for own in self._pieces():
+            root = np.sqrt(q[own])[:, None] * self.values[own]
+            H += root.T @ root
+        return H
 
     def squares(self, q: Array) -> Array:
-        return np.asarray(q @ np.square(self.values))
+        parts = (q[..., own] @ np.square(self.values[own]) for own in self._pieces())
+        return np.asarray(sum(parts))
+
+    def _pieces(self) -> Iterator[slice]:
+        """Some rows at a time, whose copies stay in cache."""
+        step = max(64, PIECE // self.row_values)
+        return (slice(start, start + step) for start in range(0, max(1, self.n_rows), step))
 
     def count_filled(self) -> Array:
         return np.asarray(np.count_nonzero(self.values, axis=0), dtype=np.float64)

@@ -49,6 +49,10 @@ class MixedFeatures:
         words = 0 if self.words is None else SparseFeatures(self.words).row_bytes
         return max(8, 8 * (int(self.numeric.shape[1]) + len(self.level_counts)) + words)
 
+    @property
+    def in_place(self) -> bool:
+        return False
+
     def rows(self, start: int, stop: int) -> "MixedFeatures":
         words = None
         if self.words is not None:

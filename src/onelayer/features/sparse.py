@@ -43,6 +43,10 @@ class SparseFeatures:
     def row_bytes(self) -> int:
         return self.row_values * (8 + int(self.values.indices.itemsize))
 
+    @property
+    def in_place(self) -> bool:
+        return bool(self.values.dtype == np.float64)
+
     def rows(self, start: int, stop: int) -> "SparseFeatures":
         if start == 0 and stop >= self.n_rows:
             return self

@@ -43,19 +43,19 @@ class MemoryRows:
     """
 
     def __init__(self, block: Block, n_jobs: int | None = None) -> None:
-        self.block = block
-        self.n_rows = block.n_rows
+        self._set_up(block, block.n_rows, n_jobs)
+
+    def _set_up(self, block: Block, n_rows: int, n_jobs: int | None) -> None:
+        self.block, self.n_rows = block, n_rows
         self.n_columns = block.features.n_columns
         self.n_jobs = available_cores() if n_jobs in (None, -1) else max(1, int(n_jobs or 1))
-        values = block.n_rows * block.features.row_values
+        values = n_rows * block.features.row_values
         count = min(BLOCKS, max(1, values // TILE_VALUES))
         # Where a block holds hardly more values than there are columns, adding up its sums would
         # cost as much as making them; some blocks there must be, for the threads.
         count = min(count, max(FEWEST, values // (4 * max(1, block.features.n_columns))))
-        step = max(1, -(-block.n_rows // count))
-        self.borders = [
-            (start, min(start + step, block.n_rows)) for start in range(0, block.n_rows, step)
-        ]
+        step = max(1, -(-n_rows // count))
+        self.borders = [(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
         self._pool: ThreadPoolExecutor | None = None
 
     def reduce(self, task: Callable[[Block], T], merge: Callable[[T, T], T] | None = None) -> T:
@@ -70,13 +70,13 @@ class MemoryRows:
         """One result a block, in order; at most two blocks a thread are under way at a time."""
         if self.n_jobs == 1 or len(self.borders) == 1:
             for start, stop in self.borders:
-                yield task(self.block.rows(start, stop))
+                yield task(self._between(start, stop))
             return
         pool, waiting = self._threads(), iter(self.borders)
 
         def submit(border: tuple[int, int]) -> Future[T]:
             # np.errstate lives in the context, which threads do not inherit.
-            return pool.submit(copy_context().run, lambda: task(self.block.rows(*border)))
+            return pool.submit(copy_context().run, lambda: task(self._between(*border)))
 
         under_way = [submit(border) for border in islice(waiting, 2 * self.n_jobs)]
         try:
@@ -100,10 +100,21 @@ class MemoryRows:
 
     def beside(self, numbers: NDArray[Any]) -> "MemoryRows":
         """The same rows on the same threads, `numbers` (any, n_rows) in place of their labels."""
+        return self.over(replace(self.block, labels=numbers))
+
+    def over(self, block: Block) -> "MemoryRows":
+        """The same rows of another block, on the same threads."""
         other = copy(self)
         other._pool = self._threads() if self.n_jobs > 1 else None
-        other.block = replace(self.block, labels=numbers)
+        other.block = block
         return other
+
+    def take(self, numbers: NDArray[np.intp]) -> Block:
+        """The rows of these numbers, copied."""
+        return self.block.take(numbers)
+
+    def _between(self, start: int, stop: int) -> Block:
+        return self.block.rows(start, stop)
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
@@ -112,7 +123,7 @@ class MemoryRows:
 
     def sample(self, k: int, seed: int = 0) -> Block:
         """At most k rows, one drawn at random out of each of k equally long stretches."""
-        return self.block if k >= self.n_rows else self.block.take(self.draw(k, seed))
+        return self.block if k >= self.n_rows else self.take(self.draw(k, seed))
 
     def draw(self, k: int, seed: int = 0) -> NDArray[np.intp]:
         """The numbers of k rows, one out of each of k equally long stretches, in order.
@@ -121,3 +132,36 @@ class MemoryRows:
         """
         edges = np.arange(k + 1) * self.n_rows // k
         return np.random.default_rng(seed).integers(edges[:-1], edges[1:])
+
+
+class DrawnRows(MemoryRows):
+    """Some rows of a block, by their numbers, each with its weight times a factor.
+
+    They are copied block by block as they are worked on, and take no memory of their own.
+
+    >>> from onelayer.features.dense import DenseFeatures
+    >>> block = Block(DenseFeatures(np.arange(6.0).reshape(3, 2)), np.ones((1, 3)), np.ones(3))
+    >>> drawn = DrawnRows(block, np.array([2, 0]), np.array([1.0, 5.0]))
+    >>> drawn.reduce(lambda part: part.features.back(part.weights[None])).tolist()
+    [[4.0, 10.0]]
+    """
+
+    def __init__(
+        self,
+        block: Block,
+        numbers: NDArray[np.intp],
+        factor: NDArray[np.float64],
+        n_jobs: int | None = None,
+    ) -> None:
+        self.numbers, self.factor = numbers, factor
+        self._set_up(block, len(numbers), n_jobs)
+
+    def take(self, numbers: NDArray[np.intp]) -> Block:
+        return self._weigh(self.numbers[numbers], self.factor[numbers])
+
+    def _between(self, start: int, stop: int) -> Block:
+        return self._weigh(self.numbers[start:stop], self.factor[start:stop])
+
+    def _weigh(self, numbers: NDArray[np.intp], factor: NDArray[np.float64]) -> Block:
+        block = self.block.take(numbers)
+        return replace(block, weights=block.weights * factor)

@@ -125,7 +125,7 @@ def is_cheap(problem: Penalised) -> bool:
     """Whether a Hessian costs little beside the pass that it is taken in."""
     objective = problem.objective
     features = objective.rows.block.features
-    n, values, k = features.n_rows, features.row_values, objective.n_outputs
+    n, values, k = objective.rows.n_rows, features.row_values, objective.n_outputs
     pairs = k * (k + 1) / 2
     squares = min(SPARSE * values**2, DENSE * features.n_columns**2)
     return n * pairs * squares < PASS + n * (ROW + VALUE * values) * k

@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 from onelayer.blocks import Block
 from onelayer.loss import Loss, SigmoidLoss
-from onelayer.rows.memory import MemoryRows
+from onelayer.rows.memory import DrawnRows, MemoryRows
 
 Array = NDArray[Any]
 
 SHARE = 10  # one row in so many,
 ENOUGH_ROWS = 30  # and no fewer than this for a parameter,
-LARGEST_SHARE = 4  # though at most one in so many, and no more than memory has room for
-BYTES = 20e6  # which is this,
-BYTES_SHARE = 0.035  # or this share of the table, whichever is more
+LARGEST_SHARE = 4  # though at most one in so many
+BYTES = 10e6  # a larger sample is copied piece by piece wherever it is read
 RARE = 0.005  # a column with fewer values than this share of the rows is kept whole,
 KEPT = 0.5  # as long as such rows are at most this share of the rows drawn
 RARE_CLASS = 0.01
@@ -39,11 +38,9 @@ class Sample:
 
 
 def count_drawn(rows: MemoryRows) -> int:
-    """How many rows a sample of these rows draws: enough for its parameters, if memory allows."""
-    row_bytes = rows.block.features.row_bytes
-    room = max(BYTES, BYTES_SHARE * row_bytes * rows.n_rows)
+    """How many rows a sample of these rows draws: enough for its parameters."""
     wanted = max(rows.n_rows // SHARE, ENOUGH_ROWS * (rows.n_columns + 1))
-    return int(min(wanted, rows.n_rows // LARGEST_SHARE, room // row_bytes))
+    return int(min(wanted, rows.n_rows // LARGEST_SHARE))
 
 
 def draw_sample(rows: MemoryRows, loss: Loss) -> Sample:
@@ -54,10 +51,14 @@ def draw_sample(rows: MemoryRows, loss: Loss) -> Sample:
     others = drawn[~np.isin(drawn, kept, assume_unique=True)]
     chosen = np.concatenate([kept, others])
     scale = (rows.n_rows - len(kept)) / max(1, len(others))
-    block = rows.block.take(chosen)
     factor = np.repeat([1.0, scale], [len(kept), len(others)])
+    block, jobs = rows.block, rows.n_jobs
+    if len(chosen) * block.features.row_bytes > BYTES:
+        plain = DrawnRows(block, chosen, np.broadcast_to(1.0, len(chosen)), jobs)
+        return Sample(plain, DrawnRows(block, chosen, factor, jobs), scale)
+    block = block.take(chosen)
     scaled = replace(block, weights=block.weights * factor)
-    return Sample(MemoryRows(block, rows.n_jobs), MemoryRows(scaled, rows.n_jobs), scale)
+    return Sample(MemoryRows(block, jobs), MemoryRows(scaled, jobs), scale)
 
 
 def thin(sample: Sample, k: int) -> MemoryRows:

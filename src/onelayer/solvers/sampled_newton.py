@@ -164,11 +164,13 @@ def step(problem: Problem, state: State, tol: float) -> State:
     if after is None:
         return replace(state, passes=state.passes + trials, status="stalled")
     moved = -length[:, None] * state.directions
+    changed = after.gradient - before.gradient
+    tells = ((moved * changed).sum(axis=1) > 0).all()  # else rounding hides what the step changed
     shrunk = replace(
         state,
         theta=state.theta + objective.by_output(moved),
         evaluation=after,
-        pairs=(*state.pairs, (moved, after.gradient - before.gradient)),
+        pairs=(*state.pairs, (moved, changed)) if tells else state.pairs,
         passes=state.passes + trials,
         iteration=state.iteration + 1,
     )

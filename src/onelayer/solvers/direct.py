@@ -45,7 +45,8 @@ LONG = 50_000  # values of a table that is worth a start on every few rows,
 EVERY = 5
 FIRST_STEPS = 8
 USEFUL = 1e-2  # (lambda m)^2 below which a bound of m is good enough
-NEAR = 1.0  # lambda^2 above which no proof is in sight
+NEAR = 1.0  # lambda^2 from which a bound of m is found
+HARMFUL = 1e4  # where it is larger than this, as the allowance for rounding grows with it
 NARROW = 1e-8  # a spread below this share of the centre may be rounding alone
 ILL = 1e-11  # a condition worse than this calls for the general solver's care
 
@@ -60,6 +61,7 @@ class Problem:
     sign: (m,), 1 for a label of 1, else -1; s: (m,), weights.
     ridge: (D,), the penalty's curvature; 0 for the bias.
     centre, spread: (n_x,). reach: (D,), how far a column reaches from 0.
+    tol: rho at which to stop. scratch: (m, D), room for A times a factor.
     """
 
     A: Array
@@ -70,6 +72,8 @@ class Problem:
     spread: Array
     reach: Array
     weight: float
+    tol: float
+    scratch: Array
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def solve(
     """Minimise to a proved end, or None where that needs the general solvers."""
     began = time.perf_counter()
     with np.errstate(all="ignore"):  # what goes wrong shows in the numbers, and ends it here
-        problem = _standardise(rows, C, fit_intercept)
+        problem = _standardise(rows, C, fit_intercept, tol)
         point = None
         if problem is not None:
             theta = _start(problem, fit_intercept, start)
@@ -154,7 +158,7 @@ def measure(problem: Problem, theta: Array) -> Point | None:
     curvature *= s
     miss *= s
     g = ridge * theta - (problem.sign * miss) @ A
-    half = A * np.sqrt(curvature)[:, None]
+    half = np.multiply(A, np.sqrt(curvature)[:, None], out=problem.scratch)
     H = half.T @ half
     H.ravel()[:: len(H) + 1] += ridge
     norm = float(np.abs(H).sum(axis=0).max())
@@ -178,26 +182,29 @@ def measure(problem: Problem, theta: Array) -> Point | None:
 
 
 def _bound_leverage(problem: Problem, curvature: Array, factor: Array, squared: float) -> float:
-    """m: a row's leverage is at most 1; or the largest one, computed, where that is no help."""
+    """m: a row's leverage is at most 1; or the largest one, computed, where a proof wants it."""
     least = float(curvature.min())
     m = 1 / math.sqrt(least) if least > 0 else math.inf
-    if m * m * squared < USEFUL or squared > NEAR:
+    wanted = squared <= (NEAR if m > HARMFUL else problem.tol**2)
+    if m * m * squared < USEFUL or not wanted:
         return m
     turned, _ = lapack.dtrtrs(factor, problem.A.T, lower=1)
     return min(m, math.sqrt(float(np.einsum("ij,ij->j", turned, turned).max())))
 
 
-def _standardise(rows: MemoryRows, C: float, fit_intercept: bool) -> Problem | None:
+def _standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> Problem | None:
     block = rows.block
-    X, s = block.features.tile(0, block.n_rows).values, block.weights  # type: ignore[attr-defined]
+    X = block.features.tile(0, block.n_rows).values  # type: ignore[attr-defined]
+    s = np.ascontiguousarray(block.weights)  # one weight for all would keep BLAS out
     if not s.all():
         return None
     m, p = X.shape
     weight = float(s.sum())
-    A = np.ones((m, p + fit_intercept))
+    A, scratch = np.empty((m, p + fit_intercept)), np.empty((m, p + fit_intercept))
+    A[:, p:] = 1
     centre = s @ X / weight if fit_intercept else np.zeros(p)
     np.subtract(X, centre, out=A[:, :p])
-    spread = np.sqrt(s @ np.square(A[:, :p]) / weight)
+    spread = np.sqrt(s @ np.square(A, out=scratch) / weight)[:p]
     if not (spread > NARROW * np.abs(centre)).all() or not np.isfinite(spread).all():
         return None
     A[:, :p] /= spread
@@ -205,7 +212,8 @@ def _standardise(rows: MemoryRows, C: float, fit_intercept: bool) -> Problem | N
     ridge[:p] = 1 / (C * np.square(spread))
     reach = np.maximum(A.max(axis=0), -A.min(axis=0))
     reach[:p] += np.abs(centre) / spread  # the answer's own bias carries the centre
-    return Problem(A, 2.0 * block.labels[0] - 1.0, s, ridge, centre, spread, reach, weight)
+    sign = 2.0 * block.labels[0] - 1.0
+    return Problem(A, sign, s, ridge, centre, spread, reach, weight, tol, scratch)
 
 
 def _start(problem: Problem, fit_intercept: bool, given: tuple[Array, Array] | None) -> Array:
@@ -227,7 +235,11 @@ def _approach(problem: Problem, theta: Array) -> Array:
     if problem.A.size < LONG:
         return theta
     few = replace(
-        problem, A=problem.A[::EVERY], sign=problem.sign[::EVERY], s=EVERY * problem.s[::EVERY]
+        problem,
+        A=problem.A[::EVERY],
+        sign=problem.sign[::EVERY],
+        s=EVERY * problem.s[::EVERY],
+        scratch=problem.scratch[: len(problem.A[::EVERY])],
     )
     point, steps = measure(few, theta), 0
     enough = 0.04 * EVERY * len(theta)  # lambda^2: below it, the other rows matter more

@@ -15,11 +15,13 @@ HOME = Path(onelayer.__file__).parent
 # Lowest first. A room is a module or a folder; a new one takes its place here.
 ROOMS = (
     "errors",
+    "amounts",
     "naming",
     "shapes",
     "stored",
     "strict_json",
     "writing",
+    "workspace",
     "network",
     "loss",
     "features",
@@ -48,6 +50,7 @@ ROOMS = (
     "model_file",
     "model",
     "updating",
+    "streaming",
     "training",
     "estimator",
     "cli",

@@ -3,9 +3,9 @@
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from onelayer.solvers.solution import Progress
+from onelayer.solvers.solution import Progress, Solution
 from onelayer.stored import ADDED, Unbounded, find_outside
 from onelayer.summary import WeightKind
 
@@ -89,3 +89,19 @@ class TrainingFacts:
             return "left_out_lines are counted from 1"
         counts = ("holdout_rows", "without_target", "seed", "passes", "iterations")
         return find_outside(self, (*counts, "objective", "cost", "seconds"), 0, math.inf)
+
+
+def state_solution(solution: Solution) -> dict[str, Any]:
+    """What a training's facts take from its solution, by name."""
+    return {
+        "solver": solution.solver,
+        "status": solution.status,
+        "message": solution.message,
+        "objective": solution.objective,
+        "cost": solution.cost,
+        "passes": solution.passes,
+        "iterations": solution.iterations,
+        "seconds": solution.seconds,
+        "history": solution.history,
+        "remarks": solution.remarks,
+    }

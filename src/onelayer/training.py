@@ -4,35 +4,43 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.amounts import read_memory
 from onelayer.blocks import Block
 from onelayer.encoding import name_rows, to_features, warn_of_rows_without_target
 from onelayer.errors import DataWarning, InputError
 from onelayer.evaluate import Evaluation, evaluate
-from onelayer.facts import TrainingFacts
+from onelayer.facts import TrainingFacts, state_solution
 from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
 from onelayer.inference import check_weight_kind, scale_weights, summarise_training
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
+from onelayer.naming import Naming
 from onelayer.outcome import warn_of_outcome, warn_of_strength
+from onelayer.rows.lots import hold_out
 from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.descent import seed_descent
 from onelayer.solvers.solution import Progress, Solution
+from onelayer.streaming import Means, Settings, Stage, is_streamed, train_streamed
 from onelayer.strength import StrengthChoice, settle_strength
 from onelayer.summary import WeightKind
-from onelayer.table.reading import Table, read_table
-from onelayer.table.schema import infer_schema, read_weights
+from onelayer.table.reading import Table, cut_batches, read_table
+from onelayer.table.schema import Schema, infer_schema, read_weights
+from onelayer.table.stream import open_stream
+from onelayer.table.survey import Split, infer_from_survey, sample_size, take_survey
 from onelayer.table.target import infer_target
 
 Array = NDArray[Any]
 
 THRESHOLD = 0.5  # the article's
+SURVEYED_ROWS = 1 << 18  # of a table in memory, looked at at a time
 
 
 def train(
@@ -61,6 +69,11 @@ def train(
     n_jobs: int | None = None,
     watch: Callable[[Progress], None] | None = None,
     weight_kind: WeightKind = "frequency",
+    memory: int | str | None = None,
+    cache: str | os.PathLike[str] | bool = True,
+    resume: bool = False,
+    tell: Callable[[Stage], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Model:
     """Train a one-layer network on a raw table and judge it on rows it has not seen.
 
@@ -83,6 +96,13 @@ def train(
 
     weight_kind: what the weights are: "frequency" (2 is the row twice) or "sampling" (survey
         weights: divided by their mean, and the summary's errors are robust).
+    memory: how much to use at most beside the program itself, in bytes or as "500MB": the table is
+        then read in batches and its encoded rows are kept on disk. A folder, a glob, a list of
+        files or a database is always read so, within a quarter of the machine's memory.
+    cache: the folder for encoded rows; by default the user's own for caches; False for none:
+        every pass then reads and encodes the table again.
+    resume: go on from what a killed run of the same training left there.
+    tell, say: told the `Stage` of such a training, and sentences on what it needs.
 
     Returns
     -------
@@ -108,43 +128,59 @@ def train(
     _check_options(holdout, test, C, l1_ratio, tol, seed)
     check_weight_kind(weight_kind, weight is not None)
     descent = seed_descent(seed, learning_rate, num_iterations, optimizer, batch_size)
-    raw, other = read_table(table, names=names, na=na), _read_other(test, names)
-    rows = _split(raw, target, positive, weight, 0.0 if test is not None else holdout, seed)
-    warn_of_rows_without_target(raw, target, int(np.isnan(rows.labels).sum()))
-    schema = infer_schema(
-        raw,
-        target=target,
-        positive=positive,
-        weight=weight,
-        drop=drop,
-        keep=keep,
-        protected=protected,
-        roles=roles or {},
-        training=rows.trained,
-    )
-    features = to_features(schema.encode(raw))
+    settings = Settings(C, l1_ratio, tol, solver, descent, weight_kind, THRESHOLD)
+    other = _read_other(test, names)
+    split = Split(target, weight, 0.0 if test is not None else holdout, seed, tuple(na))
+    choices: dict[str, Any] = {
+        "positive": positive,
+        "drop": tuple(drop),
+        "keep": tuple(keep),
+        "protected": tuple(protected),
+        "roles": dict(roles or {}),
+    }
+    found: Model | Table | None = None
+    if is_streamed(table, memory):
+        folder = None if isinstance(cache, bool) else Path(cache)
+        means = Means(read_memory(memory), folder, cache is not False, resume, n_jobs, tell, say)
+        found = train_streamed(
+            open_stream(table, names=names, na=na), split, means, choices, settings
+        )
+    if not isinstance(found, Model):
+        raw = found or read_table(table, names=names, na=na)
+        found = _learn(raw, split, choices, settings, n_jobs, watch)
+    return found if other is None else found.judged_on(other)
+
+
+def _learn(
+    raw: Table,
+    split: Split,
+    choices: dict[str, Any],
+    settings: Settings,
+    n_jobs: int | None,
+    watch: Callable[[Progress], None] | None,
+) -> Model:
+    """The model of a table in memory."""
+    rows = _draw_rows(raw, split, choices["positive"])
+    warn_of_rows_without_target(raw, split.target, int(np.isnan(rows.labels).sum()))
+    schema = _infer(raw, split, choices, rows.trained)
+    features, kind = to_features(schema.encode(raw)), settings.weight_kind
     block = rows.block(features, rows.trained)
-    block = replace(block, weights=scale_weights(block.weights, weight_kind))
-    asked = {"l1_ratio": l1_ratio, "tol": tol}
+    block = replace(block, weights=scale_weights(block.weights, kind))
     naming = name_rows(schema, raw, rows.trained)
-    how = {"solver": solver, "descent": descent, "watch": watch, "naming": naming}
-    copies = block.weights if weight_kind == "sampling" else None  # such a row goes out whole
-    solution, C, choice = _fit(block, n_jobs, C, copies, **asked, **how)
-    model = Model(
+    solution, C, choice = _fit(block, n_jobs, settings, watch, naming)
+    source, names = MemoryRows(block, n_jobs), schema.feature_names
+    return Model(
         schema=schema,
         W=solution.W,
         b=solution.b,
         averages=block.features.back(block.weights[None] / block.weights.sum())[0],
         certificate=solution.certificate,
-        training=_state_facts(raw, target, rows, solution, seed, weight_kind, C=C, **asked),
+        training=_state_facts(raw, split, rows, solution, settings, C),
         evaluation=_judge(rows.block(features, rows.held), solution, n_jobs),
         threshold=THRESHOLD,
         strength=choice,
-        summary=summarise_training(
-            MemoryRows(block, n_jobs), solution, schema.feature_names, C, weight_kind, l1_ratio
-        ),
+        summary=summarise_training(source, solution, names, C, kind, settings.l1_ratio),
     )
-    return model if other is None else model.judged_on(other)
 
 
 def holdout_mask(labels: Array, share: float, seed: int) -> NDArray[np.bool_]:
@@ -183,14 +219,34 @@ class _Rows:
         return Block(features, self.labels[None], self.weights).take(np.flatnonzero(chosen))
 
 
-def _split(
-    raw: Table, target: str, positive: Any, weight: str | None, share: float, seed: int
-) -> _Rows:
-    """Read labels and weights, and draw the rows to be held out among those that count."""
-    labels = infer_target(raw, target, positive, raw.na).labels(raw, raw.na)
-    weights = np.ones(len(labels)) if weight is None else read_weights(raw, weight, raw.na)
-    there = ~np.isnan(labels) & (weights > 0)
-    held = holdout_mask(np.where(there, labels, np.nan), share, seed)
+def _is_long(raw: Table) -> bool:
+    """Whether a table is too long to be looked at whole: then it is surveyed, as on disk."""
+    return raw.frame.height > sample_size(raw.frame.width)
+
+
+def _infer(raw: Table, split: Split, choices: dict[str, Any], trained: NDArray[np.bool_]) -> Schema:
+    if not _is_long(raw):
+        return infer_schema(
+            raw, target=split.target, weight=split.weight, training=trained, **choices
+        )
+    survey = take_survey(cut_batches(raw, SURVEYED_ROWS), split, raw.name)
+    return infer_from_survey(survey, split, **choices)
+
+
+def _draw_rows(raw: Table, split: Split, positive: Any) -> _Rows:
+    """Read labels and weights, and draw the rows to be held out among those that count.
+
+    Of a short table a share of each class; of a long one each row by its number, as on disk.
+    """
+    labels = infer_target(raw, split.target, positive, raw.na).labels(raw, raw.na)
+    weights = np.broadcast_to(1.0, len(labels))
+    if split.weight is not None:
+        weights = read_weights(raw, split.weight, raw.na)
+    there, share = ~np.isnan(labels) & (weights > 0), split.holdout
+    if _is_long(raw):
+        held = there & hold_out(np.arange(len(labels)), share, split.seed)
+    else:
+        held = holdout_mask(np.where(there, labels, np.nan), share, split.seed)
     if share > 0 and not held.any():
         warnings.warn(
             f"{raw.name}: {there.sum():,} rows are too few to hold {share:.0%} of each class out: "
@@ -226,15 +282,33 @@ def _read_other(test: Any, names: Sequence[str] | None) -> Table | None:
 
 
 def _fit(
-    block: Block, n_jobs: int | None, C: float | str, copies: Array | None, **options: Any
+    block: Block,
+    n_jobs: int | None,
+    settings: Settings,
+    watch: Callable[[Progress], None] | None,
+    naming: Naming,
 ) -> tuple[Solution, float, StrengthChoice | None]:
-    """The solution, the C it is of, and how that was chosen; `copies` as in `choose_strength`."""
+    """The solution, the C it is of, and how that was chosen."""
     rows, loss = MemoryRows(block, n_jobs), SigmoidLoss(1)
+    # A row of survey weights goes out whole.
+    copies = block.weights if settings.weight_kind == "sampling" else None
     chosen, choice, start = settle_strength(
-        rows, loss, C, l1_ratio=options["l1_ratio"], copies=copies
+        rows, loss, settings.C, l1_ratio=settings.l1_ratio, copies=copies
     )
     warn_of_strength(choice)
-    solution = fit(rows, loss, C=chosen, start=start, remarks=True, **options)
+    solution = fit(
+        rows,
+        loss,
+        C=chosen,
+        l1_ratio=settings.l1_ratio,
+        solver=settings.solver,
+        tol=settings.tol,
+        descent=settings.descent,
+        start=start,
+        watch=watch,
+        naming=naming,
+        remarks=True,
+    )
     warn_of_outcome(solution)
     return solution, chosen, choice
 
@@ -247,39 +321,21 @@ def _judge(block: Block, solution: Solution, n_jobs: int | None) -> Evaluation |
 
 
 def _state_facts(
-    raw: Table,
-    target: str,
-    rows: _Rows,
-    solution: Solution,
-    seed: int,
-    weight_kind: WeightKind,
-    *,
-    C: float,
-    l1_ratio: float,
-    tol: float,
+    raw: Table, split: Split, rows: _Rows, solution: Solution, settings: Settings, C: float
 ) -> TrainingFacts:
     return TrainingFacts(
         table=raw.name,
         sha256=raw.sha256,
-        target=target,
+        target=split.target,
         rows=int(rows.trained.sum()),
         positives=int(rows.labels[rows.trained].sum()),
         holdout_rows=int(rows.held.sum()),
         left_out_lines=tuple(line.line for line in raw.left_out),
         without_target=int(np.isnan(rows.labels).sum()),
-        seed=int(seed),
+        seed=int(split.seed),
         C=float(C),
-        l1_ratio=float(l1_ratio),
-        tol=float(tol),
-        solver=solution.solver,
-        status=solution.status,
-        message=solution.message,
-        objective=solution.objective,
-        cost=solution.cost,
-        passes=solution.passes,
-        iterations=solution.iterations,
-        seconds=solution.seconds,
-        history=solution.history,
-        remarks=solution.remarks,
-        weight_kind=weight_kind,
+        l1_ratio=float(settings.l1_ratio),
+        tol=float(settings.tol),
+        weight_kind=settings.weight_kind,
+        **state_solution(solution),
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onelayer.blocks import Block
 from onelayer.encoding import encode_rows, name_rows, read_rows, warn_of_rows_without_target
 from onelayer.errors import InputError
-from onelayer.facts import Revision, TrainingFacts
+from onelayer.facts import Revision, TrainingFacts, state_solution
 from onelayer.fitting import LARGEST_FACTORED, fit
 from onelayer.inference import scale_weights, summarise_training
 from onelayer.loss import SigmoidLoss
@@ -199,15 +199,6 @@ def _state_facts(
         holdout_rows=0,
         left_out_lines=tuple(line.line for line in raw.left_out),
         without_target=int(np.isnan(labels).sum()),
-        solver=solution.solver,
-        status=solution.status,
-        message=solution.message,
-        objective=solution.objective,
-        cost=solution.cost,
-        passes=solution.passes,
-        iterations=solution.iterations,
-        seconds=solution.seconds,
-        history=solution.history,
         test=None,
-        remarks=solution.remarks,
+        **state_solution(solution),
     )

@@ -70,6 +70,9 @@ def _watch(reader: int, ended: threading.Event) -> None:
     while (received := os.read(reader, 1)) and received[0] != signal.SIGINT:
         pass  # a signal of another kind
     if received and not ended.wait(PATIENCE):
+        from onelayer.workspace import remove_all
+
+        remove_all()
         announce_interrupt()
         os._exit(EXIT_CODE)
     os.close(reader)

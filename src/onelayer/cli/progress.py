@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onelayer.solvers.solution import Progress as Step
+    from onelayer.streaming import Stage
 
 DELAY = 1.0  # seconds of silence
 
@@ -56,6 +57,17 @@ class Progress:
         near = "" if step.rho > 1e6 else f", within {step.rho:.0e} standard errors"
         self.say(f"training: step {step.iteration}, cost {step.cost:.4f}{near}")
 
+    def tell(self, stage: "Stage") -> None:
+        """Show how far a pass over a long table is, and when all of them may be done."""
+        self.say(describe_stage(stage), stage.done, stage.total)
+
+    def note(self, sentence: str) -> None:
+        """Print a sentence on standard error, above the bar."""
+        from onelayer.cli.output import paragraph, print_lines
+
+        with self._lock:
+            print_lines(paragraph(f"onelayer: {sentence}"), sys.stderr)
+
     def _draw(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -81,3 +93,26 @@ class Progress:
         if self._bar is not None:
             task = self._bar.task_ids[0]
             self._bar.update(task, description=self._doing, completed=self._done, total=self._total)
+
+
+def describe_stage(stage: "Stage") -> str:
+    """A pass over a long table in one short line.
+
+    >>> from onelayer.streaming import Stage
+    >>> describe_stage(Stage("encoding", 3_000_000, 9_000_000, 2.0))
+    'encoding: 1.5M rows/s, 4 s left'
+    """
+    from onelayer.streaming import USUAL_PASSES
+
+    speed = stage.done / max(stage.seconds, 1e-9)
+    said = f"{stage.doing}: " if stage.progress is None else f"pass {stage.passes}: "
+    said += f"{speed / 1e6:.1f}M rows/s"
+    if stage.progress is not None:
+        said += f", cost {stage.progress.cost:.4f}"
+        if stage.progress.rho < 1e6:
+            said += f", rho {stage.progress.rho:.0e}"
+    if stage.total is None:
+        return said
+    more = max(0, USUAL_PASSES - stage.passes) if stage.passes else 0
+    left = (stage.total - stage.done + more * stage.total) / max(speed, 1e-9)
+    return f"{said}, {left:,.0f} s left"

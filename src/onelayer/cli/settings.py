@@ -16,7 +16,12 @@ OPTIMIZERS = ("gd", "momentum", "adam")
 
 def training_options(command: Command) -> Command:
     """Every option that says what to learn and how; `settle_options` checks them together."""
-    options = (*_options_of_columns(), table_options, *_options_of_fit())
+    options = (
+        *_options_of_columns(),
+        table_options,
+        *_options_of_fit(),
+        *_options_of_long_tables(),
+    )
     for decorate in reversed(options):
         command = decorate(command)
     return command
@@ -111,6 +116,28 @@ def _options_of_fit() -> list[Any]:
             help="Of gradient descent: rows a step; all of them if not said.",
         ),
     ]
+
+
+def _options_of_long_tables() -> list[Any]:
+    return [
+        click.option(
+            "--memory",
+            metavar="SIZE",
+            callback=_read_memory,
+            help="Use at most so much, such as 500MB; the rows are read in batches.",
+        ),
+        click.option("--cache", metavar="DIR", help="Where encoded rows of a long table lie."),
+        click.option("--no-cache", is_flag=True, help="Encode a long table in every pass."),
+        click.option("--resume", is_flag=True, help="Go on from what a killed training left."),
+    ]
+
+
+def _read_memory(context: object, option: object, given: str | None) -> int | None:
+    if given is None:
+        return None
+    from onelayer.amounts import read_memory
+
+    return read_memory(given)
 
 
 def _read_roles(context: object, option: object, given: Sequence[str]) -> dict[str, str]:
@@ -225,4 +252,9 @@ def settle_options(options: dict[str, Any]) -> dict[str, Any]:
         raise InputError(f"--solver {given['solver']} knows no L1 penalty: leave out --l1-ratio")
     if "tol" in given and descends:
         raise InputError("--tol is not for gradient descent, which stops after --num-iterations")
+    if given.pop("no_cache", False):
+        for name in ("cache", "resume"):
+            if given.get(name):
+                raise InputError(f"--no-cache and --{name} exclude each other")
+        given["cache"] = False
     return given

@@ -71,14 +71,20 @@ def train(
         raise InputError("--json and -o - would both fill standard output: name a file with -o")
     check_output(output, table, test)
     with Progress(f"reading {table}") as progress:
-        raw = read(table, names, na)
         judged = None if test is None else read(test, names, na)
-        model = train_model(raw, judged, progress, options)
+        if is_long(table, options):
+            model = train_streamed(table, names, na, judged, progress, options)
+            facts = model.training
+            rows = facts.rows + facts.holdout_rows + facts.without_target
+        else:
+            raw = read(table, names, na)
+            model = train_model(raw, judged, progress, options)
+            rows = raw.frame.height
         size = save_model(model, output)
     if as_json:
         print_json(to_document(model, output))
     else:
-        lines = describe_training(model, raw)
+        lines = describe_training(model, rows)
         lines += ["", *say_where(output, size)]
         print_lines(lines, sys.stderr if output == STANDARD else None)
 
@@ -94,6 +100,40 @@ def train_model(
     if judged is not None:  # said now, not after the training
         require_columns(judged, [options["target"]])
     return learn(raw, test=judged, watch=progress.watch, **options)
+
+
+def is_long(table: str, options: dict[str, Any]) -> bool:
+    """Whether the table is to be read in batches; refuses options that would then be ignored."""
+    from onelayer.streaming import is_streamed
+
+    long = is_streamed(table, options.get("memory"))
+    for name in ("cache", "resume"):
+        if not long and options.pop(name, False) is not False:
+            raise InputError(f"--{name} is for tables that are read in batches: add --memory SIZE")
+    return long
+
+
+def train_streamed(
+    table: str,
+    names: tuple[str, ...],
+    na: tuple[str, ...],
+    judged: "Table | None",
+    progress: Progress,
+    options: dict[str, Any],
+) -> "Model":
+    """Train on a table that is read in batches; says first what that takes."""
+    from onelayer.training import train as learn
+
+    return learn(
+        table,
+        names=names or None,
+        na=na,
+        test=judged,
+        tell=progress.tell,
+        say=progress.note,
+        watch=progress.watch,
+        **options,
+    )
 
 
 def save_model(model: "Model", output: str) -> int:
@@ -131,12 +171,12 @@ def to_document(model: "Model", output: str) -> dict[str, Any]:
     }
 
 
-def describe_training(model: "Model", raw: "Table") -> list[str]:
+def describe_training(model: "Model", rows: int) -> list[str]:
     """The report of a training, in lines."""
     return [
         *paragraph(
-            f"{show_text(raw.name)}: {count(raw.frame.height, 'row')}, "
-            f"{count(raw.frame.width, 'column')}"
+            f"{show_text(model.training.table)}: {count(rows, 'row')}, "
+            f"{count(len(model.schema.columns), 'column')}"
         ),
         "",
         *_describe_task(model),

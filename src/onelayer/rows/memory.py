@@ -23,6 +23,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 FEWEST = 4  # blocks of a table of many values, however wide it is
+COPIED_BYTES = 10e6  # a larger part of the rows is copied piece by piece as it is read
 BLOCKS = 32  # enough for even work on many cores, few enough to merge their Hessians cheaply
 
 
@@ -41,6 +42,8 @@ class MemoryRows:
     >>> MemoryRows(block).reduce(lambda part: float(part.weights.sum()))
     3.0
     """
+
+    room = np.inf  # bytes that a sample of the rows may take
 
     def __init__(self, block: Block, n_jobs: int | None = None) -> None:
         self._set_up(block, block.n_rows, n_jobs)
@@ -67,7 +70,7 @@ class MemoryRows:
         return total
 
     def map(self, task: Callable[[Block], T]) -> Iterator[T]:
-        """One result a block, in order; at most two blocks a thread are under way at a time."""
+        """One result a block, in order; at most one more than threads is under way at a time."""
         if self.n_jobs == 1 or len(self.borders) == 1:
             for start, stop in self.borders:
                 yield task(self._between(start, stop))
@@ -78,7 +81,7 @@ class MemoryRows:
             # np.errstate lives in the context, which threads do not inherit.
             return pool.submit(copy_context().run, lambda: task(self._between(*border)))
 
-        under_way = [submit(border) for border in islice(waiting, 2 * self.n_jobs)]
+        under_way = [submit(border) for border in islice(waiting, self.n_jobs + 1)]
         try:
             while under_way:
                 yield under_way.pop(0).result()
@@ -112,6 +115,19 @@ class MemoryRows:
     def take(self, numbers: NDArray[np.intp]) -> Block:
         """The rows of these numbers, copied."""
         return self.block.take(numbers)
+
+    def keep(self, W: NDArray[Any], b: NDArray[Any]) -> None:
+        """Note where a solver stands; rows in memory, gone with the process, note nothing."""
+
+    def part(self, numbers: NDArray[np.intp]) -> "MemoryRows":
+        """A source of the rows of these numbers: a copy, unless it would be large."""
+        if len(numbers) * self.block.features.row_bytes > COPIED_BYTES:
+            return DrawnRows(self.block, numbers, np.broadcast_to(1.0, len(numbers)), self.n_jobs)
+        return MemoryRows(self.take(numbers), self.n_jobs)
+
+    def weigh(self, factor: NDArray[np.float64]) -> "MemoryRows":
+        """The same rows, each with its weight times a factor."""
+        return self.over(replace(self.block, weights=self.block.weights * factor))
 
     def _between(self, start: int, stop: int) -> Block:
         return self.block.rows(start, stop)
@@ -157,11 +173,14 @@ class DrawnRows(MemoryRows):
         self._set_up(block, len(numbers), n_jobs)
 
     def take(self, numbers: NDArray[np.intp]) -> Block:
-        return self._weigh(self.numbers[numbers], self.factor[numbers])
+        return self._copy(self.numbers[numbers], self.factor[numbers])
+
+    def weigh(self, factor: NDArray[np.float64]) -> "DrawnRows":
+        return DrawnRows(self.block, self.numbers, self.factor * factor, self.n_jobs)
 
     def _between(self, start: int, stop: int) -> Block:
-        return self._weigh(self.numbers[start:stop], self.factor[start:stop])
+        return self._copy(self.numbers[start:stop], self.factor[start:stop])
 
-    def _weigh(self, numbers: NDArray[np.intp], factor: NDArray[np.float64]) -> Block:
+    def _copy(self, numbers: NDArray[np.intp], factor: NDArray[np.float64]) -> Block:
         block = self.block.take(numbers)
         return replace(block, weights=block.weights * factor)

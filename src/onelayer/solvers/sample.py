@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from onelayer.blocks import Block
 from onelayer.loss import Loss, SigmoidLoss
-from onelayer.rows.memory import DrawnRows, MemoryRows
+from onelayer.rows.memory import MemoryRows
 
 Array = NDArray[Any]
 
 SHARE = 10  # one row in so many,
 ENOUGH_ROWS = 30  # and no fewer than this for a parameter,
 LARGEST_SHARE = 4  # though at most one in so many
-BYTES = 10e6  # a larger sample is copied piece by piece wherever it is read
 RARE = 0.005  # a column with fewer values than this share of the rows is kept whole,
 KEPT = 0.5  # as long as such rows are at most this share of the rows drawn
 RARE_CLASS = 0.01
@@ -38,27 +37,23 @@ class Sample:
 
 
 def count_drawn(rows: MemoryRows) -> int:
-    """How many rows a sample of these rows draws: enough for its parameters."""
+    """How many rows a sample of these rows draws: enough for its parameters, if there is room."""
     wanted = max(rows.n_rows // SHARE, ENOUGH_ROWS * (rows.n_columns + 1))
-    return int(min(wanted, rows.n_rows // LARGEST_SHARE))
+    return int(
+        min(wanted, rows.n_rows // LARGEST_SHARE, rows.room // rows.block.features.row_bytes)
+    )
 
 
 def draw_sample(rows: MemoryRows, loss: Loss) -> Sample:
     """Draw rows, keep the rare ones whole, and give each row the weight that it stands for."""
     drawn = rows.draw(count_drawn(rows))
-    few = rows.block.take(drawn[:: -(-len(drawn) // COUNTED)])
-    kept = np.flatnonzero(_mark_rare(rows, few, len(drawn), loss))
+    few = rows.take(drawn[:: -(-len(drawn) // COUNTED)])
+    kept = _find_rare(rows, few, len(drawn), loss)
     others = drawn[~np.isin(drawn, kept, assume_unique=True)]
-    chosen = np.concatenate([kept, others])
     scale = (rows.n_rows - len(kept)) / max(1, len(others))
+    plain = rows.part(np.concatenate([kept, others]))
     factor = np.repeat([1.0, scale], [len(kept), len(others)])
-    block, jobs = rows.block, rows.n_jobs
-    if len(chosen) * block.features.row_bytes > BYTES:
-        plain = DrawnRows(block, chosen, np.broadcast_to(1.0, len(chosen)), jobs)
-        return Sample(plain, DrawnRows(block, chosen, factor, jobs), scale)
-    block = block.take(chosen)
-    scaled = replace(block, weights=block.weights * factor)
-    return Sample(MemoryRows(block, jobs), MemoryRows(scaled, jobs), scale)
+    return Sample(plain, plain.weigh(factor), scale)
 
 
 def thin(sample: Sample, k: int) -> MemoryRows:
@@ -68,8 +63,8 @@ def thin(sample: Sample, k: int) -> MemoryRows:
     return MemoryRows(replace(block, weights=block.weights * (rows.n_rows / k)), rows.n_jobs)
 
 
-def _mark_rare(rows: MemoryRows, few: Block, drawn: int, loss: Loss) -> NDArray[np.bool_]:
-    """True for rows that hold a value in a column that is nearly always 0, or are of a rare class.
+def _find_rare(rows: MemoryRows, few: Block, drawn: int, loss: Loss) -> NDArray[np.intp]:
+    """The rows that hold a value in a column that is nearly always 0, or are of a rare class.
 
     The product of a row with positive random numbers on the rare columns alone is 0 only where all
     of them are (but for a coincidence of measure 0): one product with the rows finds them.
@@ -80,16 +75,22 @@ def _mark_rare(rows: MemoryRows, few: Block, drawn: int, loss: Loss) -> NDArray[
     rare = order[(share[order] < RARE) & (np.cumsum(share[order]) < room)]
     marks = np.zeros((1, rows.n_columns))
     marks[0, rare] = np.random.default_rng(0).uniform(1, 2, len(rare))
-    labels = _rare_label(few, loss)
+    label = _rare_label(few, loss)
+    if not len(rare) and label is None:
+        return np.zeros(0, dtype=np.intp)
 
-    def mark(block: Block) -> NDArray[np.bool_]:
-        found = np.zeros(block.n_rows, dtype=bool) if labels is None else block.labels[0] == labels
+    def find(block: Block) -> tuple[int, NDArray[np.intp]]:
+        found = np.zeros(block.n_rows, dtype=bool) if label is None else block.labels[0] == label
         if len(rare):
             parts = [tile.features.linear(marks)[0] != 0 for tile in block.tiles()]
             found |= np.concatenate(parts)
-        return found
+        return block.n_rows, np.flatnonzero(found)
 
-    return np.concatenate(list(rows.map(mark)))
+    first, places = 0, []
+    for n, found in rows.map(find):
+        places.append(first + found)
+        first += n
+    return np.concatenate(places)
 
 
 def _rare_label(few: Block, loss: Loss) -> int | None:

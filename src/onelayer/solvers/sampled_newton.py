@@ -136,6 +136,7 @@ def solve(
     watch(state.history[-1])
     while not state.status:
         state = step(problem, state, tol)
+        objective.keep(state.theta)
         watch(state.history[-1])
     return _finish(problem, state, time.perf_counter() - began)
 

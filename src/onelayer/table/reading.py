@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -87,6 +87,15 @@ class Table:
         """
         line = self.line_of(row)
         return f"{self.name}, row {row}" if line is None else f"{self.name}, line {line}"
+
+
+def cut_batches(table: Table, rows: int) -> Iterator[tuple[int, Table]]:
+    """The table, so many rows at a time, each batch with the number of its first row."""
+    for start in range(0, table.frame.height, rows):
+        first = None if table.first_line is None else table.first_line + start
+        lines = None if table.lines is None else table.lines[start : start + rows]
+        frame = table.frame.slice(start, rows)
+        yield start, replace(table, frame=frame, first_line=first, lines=lines)
 
 
 def read_table(source: Any, *, names: Sequence[str] | None = None, na: Sequence[str] = ()) -> Table:

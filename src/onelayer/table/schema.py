@@ -145,6 +145,7 @@ def infer_schema(
     protected: Sequence[str] = (),
     roles: Mapping[str, str] | None = None,
     training: NDArray[np.bool_] | None = None,
+    learnt: Target | None = None,
 ) -> Schema:
     """Decide for every column of a table what it is and becomes, by the rules of docs/tables.md.
 
@@ -165,6 +166,8 @@ def infer_schema(
         Column -> "numeric", "categorical", "text", "date" or "drop".
     training : (n,) booleans
         The training rows; default: all. Rows without a target are never among them.
+    learnt
+        The target, where it has been settled over more rows than these.
 
     Raises
     ------
@@ -174,7 +177,7 @@ def infer_schema(
     """
     roles = dict(roles or {})
     _check_names(table, target, weight, drop, keep, protected, roles)
-    chosen = infer_target(table, target, positive, table.na)
+    chosen = learnt or infer_target(table, target, positive, table.na)
     labels = chosen.labels(table, table.na)
     weights = np.ones(labels.size) if weight is None else read_weights(table, weight, table.na)
     rows = _find_training_rows(table, chosen, labels, weights, training)
@@ -193,8 +196,8 @@ def infer_schema(
     return Schema(columns, chosen, weight, tuple(table.na))
 
 
-def read_weights(table: Table, name: str, na: Sequence[str] = ()) -> Floats:
-    """Return (n,) weights of a table's column; see `Schema.weights`."""
+def read_weights(table: Table, name: str, na: Sequence[str] = (), some: bool = True) -> Floats:
+    """Return (n,) weights of a column; `some` requires one above 0; see `Schema.weights`."""
     require_columns(table, [name])
     raw = table.frame[name]
     values = read_numbers(raw, Number(), na)
@@ -202,7 +205,7 @@ def read_weights(table: Table, name: str, na: Sequence[str] = ()) -> Floats:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise refuse_value(table, row, name, "is no weight: a number of 0 or more is needed")
-    if values.size and not values.any():
+    if some and values.size and not values.any():
         raise InputError(f"{table.name}, column {name!r}: all weights are 0")
     return values
 

@@ -120,13 +120,34 @@ def infer_target(
         ways, three or more values without `positive`, and a `positive` that is not there.
     """
     raw = get_target(table, name)
-    where = f"{table.name}, column {name!r}"
-    spellings = _count_spellings(raw, na)
-    counts = spellings.group_by("name").agg(pl.col("rows").sum())
-    counts = counts.sort(["rows", "name"], descending=[True, False])
-    if not counts.height:
+    texts = raw.alias("value").to_frame().select(written("value", raw.dtype))["value"]
+    counts = texts.drop_nulls().alias("spelled").value_counts(name="rows")
+    return choose_target(table.name, name, raw.dtype, counts, positive, na)
+
+
+def choose_target(
+    table: str,
+    name: str,
+    dtype: pl.DataType,
+    counts: pl.DataFrame,
+    positive: object = None,
+    na: Sequence[str] = (),
+) -> Target:
+    """Decide by how many rows hold each value, as it is written; see `infer_target`.
+
+    Arguments
+    ---------
+    counts
+        Columns `spelled` and `rows`.
+    """
+    where = f"{table}, column {name!r}"
+    names = name_levels(counts["spelled"], na).alias("name")
+    spellings = counts.select("spelled", names, "rows").drop_nulls()
+    named = spellings.group_by("name").agg(pl.col("rows").sum())
+    named = named.sort(["rows", "name"], descending=[True, False])
+    if not named.height:
         raise InputError(f"{where}: the target has no value in any row")
-    shown = dict(zip(counts["name"], counts["rows"]))
+    shown = dict(zip(named["name"], named["rows"]))
     if twins := _find_twins(spellings):
         spelled = _list_counts(dict(zip(spellings["spelled"], spellings["rows"])))
         raise InputError(
@@ -138,16 +159,8 @@ def infer_target(
     if positive is not None:
         return _choose_given(where, name, positive, shown)
     if len(shown) > 2:
-        raise InputError(f"{where}: {_refuse_many(raw, shown)}")
+        raise InputError(f"{where}: {_refuse_many(dtype, shown)}")
     return _choose(name, shown)
-
-
-def _count_spellings(raw: pl.Series, na: Sequence[str]) -> pl.DataFrame:
-    """Return columns `spelled` (as written), `name` (as compared) and `rows`."""
-    texts = raw.alias("value").to_frame().select(written("value", raw.dtype))["value"]
-    counts = texts.drop_nulls().alias("spelled").value_counts(name="rows")
-    names = name_levels(counts["spelled"], na).alias("name")
-    return counts.select("spelled", names, "rows").drop_nulls()
 
 
 def _find_twins(spellings: pl.DataFrame) -> str:
@@ -205,9 +218,9 @@ def _find_value(positive: object, counts: Mapping[str, int]) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def _refuse_many(raw: pl.Series, counts: Mapping[str, int]) -> str:
+def _refuse_many(dtype: pl.DataType, counts: Mapping[str, int]) -> str:
     said = f"the target has {len(counts):,} values, {_list_counts(counts)}"
-    if len(counts) > MANY_CLASSES and (raw.dtype.is_numeric() or all(map(_is_number, counts))):
+    if len(counts) > MANY_CLASSES and (dtype.is_numeric() or all(map(_is_number, counts))):
         return f"{said}: numbers, not classes; make a column of two values of it first"
     offered = _offer(counts)
     return (

@@ -1,0 +1,52 @@
+"""Training on a table larger than memory: surveyed once, encoded to disk once, then streamed.
+
+The first pass over the table settles its schema, the second writes encoded rows to a cache on
+disk, and every further pass reads that. Only where the rows lie differs from a training in memory:
+objective, solver and certificate are the same.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from onelayer.model import Model
+from onelayer.streaming.asked import USUAL_PASSES as USUAL_PASSES
+from onelayer.streaming.asked import Means as Means
+from onelayer.streaming.asked import Settings as Settings
+from onelayer.streaming.asked import Source, check_streamed
+from onelayer.streaming.asked import Stage as Stage
+from onelayer.streaming.asked import is_streamed as is_streamed
+from onelayer.streaming.run import Run
+from onelayer.table.reading import Table
+from onelayer.table.survey import Split
+from onelayer.workspace import open_workspace
+
+
+def train_streamed(
+    source: Source,
+    split: Split,
+    means: Means,
+    choices: Mapping[str, Any],
+    settings: Settings,
+) -> Model | Table:
+    """The model of a table larger than memory; the table itself if it turns out to be short.
+
+    Parameters
+    ----------
+    choices: of columns: positive, drop, keep, protected, roles, as in `infer_schema`.
+    settings: of the fit.
+
+    Raises
+    ------
+    InputError: see `train`; also where the memory or the disk do not suffice.
+    """
+    check_streamed(means, settings)
+    about = [source.fingerprint, split.__dict__, dict(choices), settings.to_list()]
+    with open_workspace(means.folder, about, means.resume) as workspace:
+        run = Run(source, split, means, workspace)
+        if means.resume and not workspace.state:
+            run.say("no training with these options was cut short here: this one begins anew")
+        schema = run.settle(choices)
+        if isinstance(schema, Table):
+            return schema
+        run.encode(schema)
+        return run.learn(schema, settings)

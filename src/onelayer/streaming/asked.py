@@ -1,0 +1,134 @@
+"""What a training on a long table is asked for, may use, and tells."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from onelayer import __version__
+from onelayer.errors import InputError
+from onelayer.solvers.descent import Descent
+from onelayer.solvers.solution import Progress
+from onelayer.summary import WeightKind
+
+LEAST_MEMORY = 100_000_000
+USUAL_PASSES = 12
+
+
+class Source(Protocol):
+    """A table that is read in batches, as often as wanted; see `table/stream.py`."""
+
+    name: str
+    rows: int | None
+    fingerprint: str
+    schema: Mapping[str, Any]
+
+    def batches(self, rows: int, start: int = 0) -> Iterator[Any]:
+        """Batches of at most so many rows, from row `start` on."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is under way: `doing` in words, rows `done` of `total` in this pass over the table.
+
+    Attributes
+    ----------
+    passes: over the encoded rows, so far. progress: the solver's last step.
+    seconds: since the pass began.
+    """
+
+    doing: str
+    done: int
+    total: int | None
+    seconds: float
+    passes: int = 0
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a training may use.
+
+    Attributes
+    ----------
+    memory: bytes, beside what the program itself takes.
+    folder: for the encoded rows. cached: whether they are kept there at all; else every pass reads
+        and encodes the table again.
+    resume: whether to go on from what a killed run of the same training left.
+    tell: told the `Stage` every so often. say: told sentences for a person.
+    """
+
+    memory: int
+    folder: Path | None = None
+    cached: bool = True
+    resume: bool = False
+    n_jobs: int | None = None
+    tell: Callable[[Stage], None] | None = None
+    say: Callable[[str], None] | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to fit and how; see `train` and `fitting.fit`."""
+
+    C: float | str
+    l1_ratio: float
+    tol: float
+    solver: str
+    descent: Descent
+    weight_kind: WeightKind
+    threshold: float
+
+    @property
+    def strength(self) -> float:
+        """C as a number."""
+        assert not isinstance(self.C, str)
+        return float(self.C)
+
+    def to_list(self) -> list[object]:
+        """Plain values that tell one training from another."""
+        fit = [self.C, self.l1_ratio, self.tol, self.solver, self.weight_kind, self.threshold]
+        descent = self.descent
+        how = [descent.learning_rate, descent.num_iterations, descent.optimizer]
+        return [__version__, *fit, *how, descent.batch_size]
+
+
+def is_streamed(table: Any, memory: int | str | None) -> bool:
+    """Whether a table is to be read in batches: where memory is limited, or it is no single file.
+
+    Raises
+    ------
+    InputError: memory is limited for a table that is in memory.
+    """
+    files = isinstance(table, str | os.PathLike) and str(table) != "-"
+    files = files or (
+        isinstance(table, list | tuple)
+        and bool(table)
+        and all(isinstance(each, str | os.PathLike) for each in table)
+    )
+    if memory is not None and not files:
+        raise InputError("memory is for tables in files or a database; this one is in memory")
+    if not files or memory is not None:
+        return files
+    name = str(table)
+    return isinstance(table, list | tuple) or "://" in name or _is_many(name)
+
+
+def _is_many(name: str) -> bool:
+    """Whether a name is that of a folder, or a pattern that no file has for its name."""
+    return os.path.isdir(name) or (not os.path.exists(name) and any(c in name for c in "*?["))
+
+
+def check_streamed(means: Means, settings: Settings) -> None:
+    """Refuse what a table read in batches cannot have."""
+    if means.memory < LEAST_MEMORY:
+        raise InputError(
+            f"memory is {means.memory / 1e6:.0f} MB: at least "
+            f"{LEAST_MEMORY / 1e6:.0f} MB are needed"
+        )
+    if settings.C == "auto":
+        raise InputError(
+            "C='auto' leaves rows out one by one, and so needs them in memory: give C a number, "
+            "maybe the one chosen on a part of the table"
+        )

@@ -1,0 +1,266 @@
+"""One training on a long table, pass by pass."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.blocks import Block
+from onelayer.encoding import to_features
+from onelayer.errors import InputError
+from onelayer.evaluate import Evaluation, evaluate
+from onelayer.facts import TrainingFacts, state_solution
+from onelayer.fitting import fit
+from onelayer.inference import summarise_training
+from onelayer.loss import SigmoidLoss
+from onelayer.model import Model
+from onelayer.outcome import warn_of_outcome
+from onelayer.rows.cache import Cache, CacheWriter
+from onelayer.rows.files import FileRows, ReadRows
+from onelayer.scoring import predict_logits
+from onelayer.solvers.solution import Progress, Solution
+from onelayer.streaming.asked import USUAL_PASSES, Means, Settings, Source, Stage
+from onelayer.table.plan import lay_out
+from onelayer.table.reading import Table
+from onelayer.table.schema import Schema, read_weights
+from onelayer.table.survey import Split, infer_from_survey, take_survey
+from onelayer.workspace import Workspace, free_bytes
+
+Array = NDArray[Any]
+
+SAMPLE_SHARE = 6  # one part in so many of the memory for the solver's sample,
+BATCH_SHARE = 24  # and for a batch of raw rows, which is decoded, encoded and copied on the way
+HESSIANS = 16  # that are in memory at a time: of blocks under way, their sum, its factor
+TRAINED, HELD = "trained", "held"
+SAVED_EVERY = 16  # batches encoded between two notes of how far the cache is
+
+
+class Run:
+    """One training, from the table to the model."""
+
+    def __init__(self, source: Source, split: Split, means: Means, workspace: Workspace) -> None:
+        self.source, self.split, self.means, self.workspace = source, split, means, workspace
+        width = max(1, len(source.schema))
+        self.batch_rows = max(1_000, means.memory // BATCH_SHARE // (16 * width))
+        self._began = time.perf_counter()
+
+    def settle(self, choices: Mapping[str, Any]) -> Schema | Table:
+        """The first pass: what the columns hold; or the table, if it is short enough to hold.
+
+        Says what the rest will need, and keeps what it found.
+        """
+        if "schema" in self.workspace.state:
+            return Schema.from_dict(self.workspace.state["schema"])
+        rows = f"{self.source.rows:,} rows of " if self.source.rows else ""
+        self.say(
+            f"{rows}{self.source.name}: two passes over the table, then about {USUAL_PASSES} over "
+            f"its encoded rows on disk; {self.means.memory / 1e6:,.0f} MB of memory"
+        )
+        batches = ((b.first, b.table) for b in self.source.batches(self.batch_rows))
+        survey = take_survey(batches, self.split, self.source.name, self._tell("surveying"))
+        if survey.is_whole:
+            return survey.sample
+        schema = infer_from_survey(survey, self.split, **choices)
+        layout = lay_out(schema)
+        needed, free = layout.row_bytes * survey.n_there, free_bytes(self.means.folder)
+        self._require(needed if self.means.cached else 0, free, layout.n_columns)
+        where = (
+            f"{needed / 1e6:,.0f} MB on disk in {self.workspace.folder}, {free / 1e9:,.0f} GB are "
+            "free"
+            if self.means.cached
+            else "encoded again in every pass"
+        )
+        self.say(
+            f"{survey.n_there:,} rows of {layout.n_columns:,} numbers, {where}; "
+            f"the first pass took {self._seconds():,.0f} s"
+        )
+        counts = (survey.n_rows, survey.n_there, survey.n_held, survey.left_out)
+        self.workspace.save(schema=schema.to_dict(), counts=counts)
+        return schema
+
+    def _require(self, needed: int, free: int, n_columns: int) -> None:
+        if needed > free:
+            raise InputError(
+                f"the encoded rows take {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free "
+                f"in {self.workspace.folder.parent}: name another folder (cache, --cache)"
+            )
+        hessian = 8 * (n_columns + 1) ** 2
+        if HESSIANS * hessian > self.means.memory:
+            raise InputError(
+                f"{n_columns:,} parameters need {HESSIANS * hessian / 1e6:,.0f} MB for their "
+                f"second derivatives, and {self.means.memory / 1e6:,.0f} MB of memory are given: give "
+                "more, or drop the columns of most levels"
+            )
+
+    def encode(self, schema: Schema) -> None:
+        """The second pass: the rows to disk, those held out apart."""
+        state, folder, layout = self.workspace.state, self.workspace.folder, lay_out(schema)
+        if state.get("encoded") or not self.means.cached:
+            return
+        for name in (TRAINED, HELD):
+            (folder / name).mkdir(exist_ok=True)
+        done = state.get("rows", {"read": 0, TRAINED: [0, 0], HELD: [0, 0]})
+        tell = self._tell("encoding")
+        with (
+            CacheWriter(folder / TRAINED, layout, *done[TRAINED]) as trained,
+            CacheWriter(folder / HELD, layout, *done[HELD]) as held,
+        ):
+            read = done["read"]
+            for k, batch in enumerate(self.source.batches(self.batch_rows, start=read)):
+                block, is_held = self._encode(schema, batch)
+                trained.append(block.take(np.flatnonzero(~is_held)))
+                held.append(block.take(np.flatnonzero(is_held)))
+                read += batch.table.frame.height
+                tell(read)
+                if k % SAVED_EVERY == SAVED_EVERY - 1:
+                    self._note(trained, held, read)
+            self._note(trained, held, read)
+        self.workspace.save(encoded=True)
+
+    def _note(self, trained: CacheWriter, held: CacheWriter, read: int) -> None:
+        trained.flush()
+        held.flush()
+        self.workspace.save(
+            rows={
+                "read": read,
+                TRAINED: [trained.n_rows, trained.n_words],
+                HELD: [held.n_rows, held.n_words],
+            }
+        )
+
+    def _encode(self, schema: Schema, batch: Any) -> tuple[Block, NDArray[np.bool_]]:
+        """The rows of a batch that are there, and which of them are held out."""
+        table = batch.table
+        there, held = self.split.apply(batch.first, table)
+        labels = schema.labels(table)
+        weights = np.broadcast_to(1.0, len(labels))
+        if schema.weight is not None:
+            weights = read_weights(table, schema.weight, self.split.na, some=False)
+        features = to_features(schema.encode(table))
+        whole = Block(features, np.nan_to_num(labels)[None].astype(np.int8), weights)
+        return whole.take(np.flatnonzero(there)), held[there]
+
+    def learn(self, schema: Schema, settings: Settings) -> Model:
+        """Passes over the encoded rows until the optimum is proved; then those held out."""
+        kind = settings.weight_kind
+        rows = self._open(TRAINED, schema, kind)
+        solution = self._fit(rows, settings)
+        warn_of_outcome(solution)
+        weight = rows.reduce(lambda block: float(block.weights.sum()))
+        sums = rows.reduce(lambda block: block.features.back(block.weights[None])[0])
+        return Model(
+            schema=schema,
+            W=solution.W,
+            b=solution.b,
+            averages=sums / weight,
+            certificate=solution.certificate,
+            training=self._state_facts(rows, solution, settings),
+            evaluation=self._judge(schema, solution, settings.threshold),
+            threshold=settings.threshold,
+            summary=summarise_training(
+                rows, solution, schema.feature_names, settings.strength, kind, settings.l1_ratio
+            ),
+        )
+
+    def _open(self, name: str, schema: Schema, weight_kind: str = "frequency") -> FileRows:
+        layout, room = lay_out(schema), self.means.memory / SAMPLE_SHARE
+        _, n_there, n_held, _ = self.workspace.state["counts"]
+        n = n_held if name == HELD else n_there - n_held
+        rows: FileRows
+        if self.means.cached:
+            cache = Cache(self.workspace.folder / name, layout, n)
+            rows = FileRows(cache, self.means.n_jobs, room)
+        else:
+            rows = ReadRows(lambda: self._read(schema, name), layout, n, self.means.n_jobs, room)
+        if weight_kind == "sampling" and layout.weighted:
+            rows.factor = n / rows.reduce(lambda block: float(block.weights.sum()))
+        return rows
+
+    def _read(self, schema: Schema, name: str) -> Iterator[Block]:
+        """The rows of one use, encoded as they are read from the table."""
+        for batch in self.source.batches(self.batch_rows):
+            block, held = self._encode(schema, batch)
+            yield block.take(np.flatnonzero(held == (name == HELD)))
+
+    def _fit(self, rows: FileRows, settings: Settings) -> Solution:
+        stand = self.workspace.state.get("theta")
+        start = None if stand is None else (np.array(stand["W"]), np.array(stand["b"]))
+        last: list[Progress] = []
+        rows.watch = self._follow(rows.n_rows, last)
+        rows.note = lambda W, b: self.workspace.save(theta={"W": W.tolist(), "b": b.tolist()})
+        found = fit(
+            rows,
+            SigmoidLoss(1),
+            start=start,
+            watch=last.append,
+            C=settings.strength,
+            l1_ratio=settings.l1_ratio,
+            tol=settings.tol,
+            solver=settings.solver,
+            descent=settings.descent,
+        )
+        rows.watch = rows.note = None
+        return found
+
+    def _judge(self, schema: Schema, solution: Solution, threshold: float) -> Evaluation | None:
+        if not self.workspace.state["counts"][2]:
+            return None
+        rows = self._open(HELD, schema)
+
+        def score(block: Block) -> tuple[Array, Array, Array]:
+            logits = predict_logits(block.features, solution.W, solution.b, 1)[0]
+            return block.labels[0], logits, block.weights
+
+        labels, logits, weights = map(np.concatenate, zip(*rows.map(score), strict=True))
+        return evaluate(labels, logits, weights, threshold)
+
+    def _state_facts(self, rows: FileRows, solution: Solution, settings: Settings) -> TrainingFacts:
+        n_rows, n_there, n_held, left_out = self.workspace.state["counts"]
+        positives = rows.reduce(lambda block: int(block.labels.sum()))
+        return TrainingFacts(
+            table=self.source.name,
+            sha256=self.source.fingerprint,
+            target=self.split.target,
+            rows=rows.n_rows,
+            positives=positives,
+            holdout_rows=n_held,
+            left_out_lines=tuple(left_out),
+            without_target=n_rows - n_there,
+            seed=self.split.seed,
+            C=settings.strength,
+            l1_ratio=float(settings.l1_ratio),
+            tol=float(settings.tol),
+            weight_kind=settings.weight_kind,
+            **state_solution(solution),
+        )
+
+    def say(self, sentence: str) -> None:
+        """Tell a person."""
+        if self.means.say is not None:
+            self.means.say(sentence)
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    def _tell(self, doing: str, total: int | None = None) -> Callable[[int], None]:
+        """What to call with the rows read so far in a pass over the table."""
+        self._began, tell, total = time.perf_counter(), self.means.tell, total or self.source.rows
+        if tell is None:
+            return lambda done: None
+        return lambda done: tell(Stage(doing, done, total, self._seconds()))
+
+    def _follow(self, n_rows: int, steps: list[Progress]) -> Callable[[int, int], None]:
+        """The same for passes over the encoded rows, whose blocks threads read side by side."""
+        tell, passes = self.means.tell, 0
+
+        def told(start: int, stop: int) -> None:
+            nonlocal passes
+            if start == 0:
+                passes, self._began = passes + 1, time.perf_counter()
+            if tell is not None:
+                last = steps[-1] if steps else None
+                tell(Stage("training", stop, n_rows, self._seconds(), passes, last))
+
+        return told

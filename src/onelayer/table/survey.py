@@ -1,0 +1,337 @@
+"""One pass over a table of any length that settles how its columns are read.
+
+What it keeps is bounded: a random sample of raw rows, drawn by their numbers; for each column its
+different values with their counts, as far as they are few, and the texts that are no numbers. The
+schema is inferred from the sample, with every odd text of the whole table beside it, so that a
+strange value in the last row counts; levels and missing values are those of all training rows. A
+table that fits into the sample gets the schema that `infer_schema` gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from onelayer.errors import InputError
+from onelayer.rows.lots import draw_lots, hold_out
+from onelayer.table.fit import fit_levels
+from onelayer.table.levels import name_levels, read_levels, written
+from onelayer.table.moments import guess_format
+from onelayer.table.schema import Schema, infer_schema, read_weights
+from onelayer.table.tally import Tally
+from onelayer.table.target import Target, choose_target, get_target
+from onelayer.table.terms import Column, Level, Levels, Missing, Scale, Seen, Term, Words
+from onelayer.table.values import is_text
+
+if TYPE_CHECKING:
+    from onelayer.table.reading import Table
+
+SAMPLE_ROWS = 100_000
+"""Rows of the sample, of a table of not too many columns; a shorter table is taken whole."""
+
+SAMPLE_CELLS = 1 << 22
+"""Values of the sample at most, but for LEAST_ROWS rows."""
+
+LEAST_ROWS = 20_000
+
+MOST_WITNESSES = 60
+"""Odd texts of a column that are put beside the sample; more than make a column of words."""
+
+_SAMPLE_SEED = 0x5EED
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows a training uses, and for what.
+
+    Attributes
+    ----------
+    target, weight : columns; a row without a target or with weight 0 is not there
+    holdout : share of the rows that is held out. seed : of the draw
+    """
+
+    target: str
+    weight: str | None
+    holdout: float
+    seed: int
+    na: tuple[str, ...] = ()
+
+    def apply(self, first: int, table: Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which rows of a batch are there, and which of these are held out."""
+        there = read_levels(get_target(table, self.target), self.na).is_not_null().to_numpy()
+        if self.weight is not None:
+            there = there & (read_weights(table, self.weight, self.na, some=False) > 0)
+        return there, there & hold_out(
+            np.arange(first, first + len(there)), self.holdout, self.seed
+        )
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a pass over a table found.
+
+    Attributes
+    ----------
+    n_rows, n_there, n_held : rows in all; with a target and a weight; and held out of these
+    sample, numbers : raw rows drawn at random, in order, and their numbers
+    tallies : of each column over the training rows
+    targets : columns `spelled` and `rows`, over all rows
+    left_out : lines of text files that are no rows
+    """
+
+    n_rows: int
+    n_there: int
+    n_held: int
+    sample: Table
+    numbers: NDArray[np.int64]
+    tallies: Mapping[str, Tally]
+    targets: pl.DataFrame
+    left_out: tuple[int, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the sample is the table."""
+        return self.sample.frame.height == self.n_rows
+
+
+def sample_size(n_columns: int) -> int:
+    """Return how many rows of a table are drawn.
+
+    >>> sample_size(20), sample_size(200)
+    (100000, 20971)
+    """
+    return min(SAMPLE_ROWS, max(LEAST_ROWS, SAMPLE_CELLS // max(1, n_columns)))
+
+
+def take_survey(
+    batches: Iterable[tuple[int, Table]],
+    split: Split,
+    name: str,
+    watch: Callable[[int], None] | None = None,
+) -> Survey:
+    """Read all batches once.
+
+    Arguments
+    ---------
+    batches
+        (number of the first row, rows), in order; every batch has the same columns.
+    name
+        What messages call the whole table. `watch` is told the rows read so far.
+
+    Raises
+    ------
+    InputError
+        For a table without rows or without the target, and for weights that are none.
+    """
+    drawn = _Sample()
+    tallies: dict[str, Tally] = {}
+    targets: Tally | None = None
+    n_rows = n_there = n_held = 0
+    left_out: list[int] = []
+    for first, table in batches:
+        there, held = split.apply(first, table)
+        drawn.add(first, table)
+        frame = table.frame
+        tallies = tallies or {column: Tally(dtype) for column, dtype in frame.schema.items()}
+        targets = targets or Tally(frame.schema[split.target])
+        training = frame.filter(pl.Series(there & ~held))
+        for column, tally in tallies.items():
+            tally.add(training[column])
+        targets.add(frame[split.target])
+        n_rows, n_there = n_rows + frame.height, n_there + int(there.sum())
+        n_held += int(held.sum())
+        left_out += [line.line for line in table.left_out]
+        if watch is not None:
+            watch(n_rows)
+    if targets is None:
+        raise InputError(f"{name}: no rows; a table of at least one row is expected")
+    sample, numbers = drawn.close(name, split.na)
+    counts = _spell(targets, sample.frame[split.target])
+    return Survey(n_rows, n_there, n_held, sample, numbers, tallies, counts, tuple(left_out))
+
+
+class _Sample:
+    """The rows of the least lots so far."""
+
+    def __init__(self) -> None:
+        self._frames: list[pl.DataFrame] = []
+        self._numbers: list[NDArray[np.int64]] = []
+        self._lots: list[NDArray[np.uint64]] = []
+        self._limit = np.uint64(2**64 - 1)
+        self._size = 0
+        self._first: Table | None = None
+
+    def add(self, first: int, table: Table) -> None:
+        self._first = self._first or replace(table, frame=table.frame.clear(), lines=None)
+        self._size = sample_size(table.frame.width)
+        numbers = np.arange(first, first + table.frame.height)
+        lots = draw_lots(numbers, _SAMPLE_SEED)
+        places = np.flatnonzero(lots <= self._limit)
+        self._frames.append(table.frame[places])
+        self._numbers.append(numbers[places])
+        self._lots.append(lots[places])
+        if sum(map(len, self._lots)) > 2 * self._size:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        lots, numbers = np.concatenate(self._lots), np.concatenate(self._numbers)
+        frame = pl.concat(self._frames)
+        if len(lots) > self._size:
+            self._limit = np.partition(lots, self._size - 1)[self._size - 1]
+            kept = np.flatnonzero(lots <= self._limit)
+            frame, lots, numbers = frame[kept], lots[kept], numbers[kept]
+        self._frames, self._lots, self._numbers = [frame], [lots], [numbers]
+
+    def close(self, name: str, na: tuple[str, ...]) -> tuple[Table, NDArray[np.int64]]:
+        self._shrink()
+        assert self._first is not None
+        table = replace(
+            self._first, frame=self._frames[0], name=name, na=na, left_out=(), first_line=None
+        )
+        return table, self._numbers[0]
+
+
+def _spell(tally: Tally, sample: pl.Series) -> pl.DataFrame:
+    """The target's values as they are written; those of the sample where they are not counted."""
+    if tally.is_counted and not tally.many:
+        values, rows = tally.counts["value"], tally.counts["rows"]
+    else:
+        counts = sample.drop_nulls().alias("value").value_counts(name="rows")
+        values, rows = counts["value"], counts["rows"]
+    texts = values.to_frame().select(written("value", values.dtype))["value"]
+    return pl.DataFrame({"spelled": texts, "rows": rows})
+
+
+# --- the schema ---------------------------------------------------------------------------------
+
+
+def infer_from_survey(
+    survey: Survey,
+    split: Split,
+    *,
+    positive: object = None,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    protected: Sequence[str] = (),
+    roles: Mapping[str, str] | None = None,
+) -> Schema:
+    """Decide for every column what it is and becomes; see `infer_schema` for the options.
+
+    Means, quantiles and transforms come from the sample's training rows; roles and types from all
+    of it and from every odd text of the table; levels and missing values from all training rows.
+    """
+    sample, target = survey.sample, split.target
+    dtype = sample.frame.schema[target]
+    learnt = choose_target(sample.name, target, dtype, survey.targets, positive, split.na)
+    held = hold_out(survey.numbers, split.holdout, split.seed)
+    options: dict[str, Any] = {
+        "target": target,
+        "positive": positive,
+        "weight": split.weight,
+        "drop": drop,
+        "keep": keep,
+        "protected": protected,
+        "roles": roles,
+        "learnt": learnt,
+    }
+    if survey.is_whole:
+        return infer_schema(sample, training=~held, **options)
+    beside = _witness(survey, learnt, split)
+    table = replace(sample, frame=pl.concat([sample.frame, beside]))
+    training = np.append(~held, np.zeros(beside.height, dtype=bool))
+    schema = infer_schema(table, training=training, **options)
+    columns = (_complete(column, survey, split.na) for column in schema.columns)
+    return replace(schema, columns=tuple(columns))
+
+
+def _witness(survey: Survey, learnt: Target, split: Split) -> pl.DataFrame:
+    """Rows that hold every odd text of the table, for types to be settled by; never trained on."""
+    sample = survey.sample.frame
+    found = {
+        name: _find_witnesses(tally, sample[name], split.na)
+        for name, tally in survey.tallies.items()
+        if name not in (learnt.name, split.weight) and is_text(sample.schema[name])
+    }
+    height = max((len(texts) for texts in found.values()), default=0)
+    columns = []
+    for name in sample.columns:
+        own = pl.Series(name, found.get(name, []), dtype=sample.schema[name])
+        # What has no odd text repeats a value of its own; the target is missing: no training row.
+        usual = pl.Series(name, [None if name == learnt.name else sample[name][0]])
+        columns.append(pl.concat([own, usual.cast(own.dtype).new_from_index(0, height - len(own))]))
+    return pl.DataFrame(columns)
+
+
+def _find_witnesses(tally: Tally, sample: pl.Series, na: Sequence[str]) -> list[str]:
+    """Texts that the sample lacks and that may say what kind of column it is: no dates first."""
+    texts = tally.counts["value"].cast(pl.String)
+    new = texts.filter(~texts.is_in(sample.cast(pl.String).drop_nulls().unique().to_list()))
+    new = new.filter(name_levels(new, na).is_not_null())
+    numbers = new.cast(pl.Float64, strict=False)
+    odd = new.filter(numbers.is_null() | ~numbers.is_finite()).to_list()
+    if tally.many or tally.counts.height > MOST_WITNESSES:
+        odd.sort(key=lambda text: guess_format(text.strip(), "dmy") is not None)
+    return odd[:MOST_WITNESSES]
+
+
+def _complete(column: Column, survey: Survey, na: Sequence[str]) -> Column:
+    """The column with the levels and the missing values of all training rows."""
+    tally = survey.tallies[column.name]
+    if column.seen is None:
+        return column
+    rows = survey.n_there - survey.n_held
+    if isinstance(column.reading, Level) and tally.is_counted and not tally.many:
+        fitted = fit_levels(_name_counts(tally, na))
+        said = "; ".join(filter(None, (_say_again(column.reason, fitted.seen), fitted.said)))
+        terms: tuple[Term, ...] = fitted.terms if column.terms else ()
+        return replace(column, reason=said, terms=terms, seen=fitted.seen)
+    missing = max(tally.missing + _count_words(tally, column, na), 0)
+    seen = replace(column.seen, rows=rows, missing=missing)
+    return replace(column, seen=seen, terms=_flag_missing(column.terms, missing))
+
+
+def _say_again(reason: str, seen: Seen) -> str:
+    """Why a column is what it is, with the count of its texts over the whole table."""
+    first = reason.split("; ")[0]
+    if first.endswith(" different texts"):
+        return f"{seen.distinct:,} different texts"
+    return first
+
+
+def _flag_missing(terms: tuple[Term, ...], missing: int) -> tuple[Term, ...]:
+    """The terms with a flag for missing values, where the table has some, though not the sample."""
+    flagged = any(
+        isinstance(term, Missing) or (isinstance(term, Levels) and term.missing) for term in terms
+    )
+    if not missing or flagged or not terms:
+        return terms
+    if isinstance(terms[0], Levels) and terms[0].of == "value":
+        return (replace(terms[0], missing=True),)
+    numbers = sum(isinstance(term, Scale | Words) for term in terms)  # they stand first
+    return (*terms[:numbers], Missing(), *terms[numbers:])
+
+
+def _name_counts(tally: Tally, na: Sequence[str]) -> pl.DataFrame:
+    """Rows by name rather than by spelling; null where missing."""
+    values = tally.counts["value"]
+    texts = values.to_frame().select(written("value", values.dtype))["value"]
+    named = pl.DataFrame({"value": name_levels(texts, na), "rows": tally.counts["rows"]})
+    if tally.missing:
+        none = {"value": pl.Series([None], dtype=pl.String), "rows": [tally.missing]}
+        named = pl.concat([named, pl.DataFrame(none, schema=named.schema)])
+    return named.group_by("value").agg(pl.col("rows").sum()).sort("value", nulls_last=False)
+
+
+def _count_words(tally: Tally, column: Column, na: Sequence[str]) -> int:
+    """Training rows that hold a word for a missing value."""
+    if not is_text(tally.dtype) or not tally.counts.height:
+        return 0
+    texts = tally.counts["value"]
+    own = getattr(column.reading, "words", ())
+    missing = name_levels(texts, na).is_null() | texts.str.strip_chars().is_in(list(own))
+    return int(tally.counts.filter(missing)["rows"].sum())

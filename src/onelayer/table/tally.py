@@ -1,0 +1,79 @@
+"""What one pass over a long table counts of each column, batch by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from onelayer.table.rules import CODES_DIFFERENT
+from onelayer.table.values import is_nested, is_text
+
+MOST_TEXTS = 100_000
+"""Different texts of a column that are counted; with more, only those that are no numbers."""
+
+MOST_ODD = 1_000
+"""Different texts that are no numbers, of a column of very many different texts."""
+
+MOST_NUMBERS = CODES_DIFFERENT[1]
+"""Different whole numbers that are counted: with more they are no codes."""
+
+
+@dataclass
+class Tally:
+    """One column's different values and how many training rows hold each, as far as few.
+
+    Attributes
+    ----------
+    counts : columns `value` and `rows`; complete unless `many`
+    many : there are too many different values, and `counts` has only those that are no numbers
+    missing : training rows without a value, as the file has it (words for missing not counted)
+    """
+
+    dtype: pl.DataType
+    counts: pl.DataFrame = field(init=False)
+    many: bool = False
+    missing: int = 0
+
+    def __post_init__(self) -> None:
+        self.counts = pl.DataFrame(schema={"value": self.dtype, "rows": pl.Int64})
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether values of this type are counted one by one."""
+        dtype = self.dtype
+        return is_text(dtype) or dtype.is_integer() or dtype == pl.Boolean
+
+    def add(self, column: pl.Series) -> None:
+        """Count a batch's training rows."""
+        self.missing += column.null_count()
+        if column.dtype.is_float():
+            self.missing += int(column.is_nan().sum())
+        if is_nested(self.dtype) or not self.is_counted:
+            return
+        column = column.drop_nulls().alias("value")
+        if is_text(self.dtype):
+            column = column.cast(pl.String)
+        if self.many:
+            if not is_text(self.dtype):
+                return
+            column = _find_odd(column)
+        self._merge(column.value_counts(name="rows").with_columns(pl.col("rows").cast(pl.Int64)))
+
+    def _merge(self, found: pl.DataFrame) -> None:
+        both = pl.concat([self.counts.cast({"value": found["value"].dtype}), found])
+        self.counts = both.group_by("value").agg(pl.col("rows").sum()).sort("value")
+        most = MOST_TEXTS if is_text(self.dtype) else MOST_NUMBERS
+        if not self.many and self.counts.height > most:
+            self.many = True
+            odd = _find_odd(self.counts["value"]) if is_text(self.dtype) else pl.Series("value", [])
+            self.counts = self.counts.filter(pl.col("value").is_in(odd.to_list()))
+        if self.many and self.counts.height > MOST_ODD:
+            self.counts = self.counts.sort(["rows", "value"], descending=[True, False])
+            self.counts = self.counts.head(MOST_ODD)
+
+
+def _find_odd(texts: pl.Series) -> pl.Series:
+    """The texts that polars reads no finite number from."""
+    numbers = texts.cast(pl.Float64, strict=False)
+    return texts.filter(numbers.is_null() | ~numbers.is_finite())

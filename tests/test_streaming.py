@@ -1,0 +1,197 @@
+"""Training on tables read in batches: the same model, within the memory, whatever ends it."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+from tables import make_mixed
+
+from onelayer import train
+from onelayer.errors import InputError
+from onelayer.rows import files
+from onelayer.table import survey
+from onelayer.workspace import PREFIX
+
+ROWS = 30_000
+
+
+@pytest.fixture(autouse=True)
+def small_samples(monkeypatch, tmp_path):
+    """Tables of a few thousand rows count as long."""
+    monkeypatch.setattr(survey, "SAMPLE_ROWS", 4_000)
+    monkeypatch.setattr(survey, "LEAST_ROWS", 1_000)
+    monkeypatch.setattr(files, "BLOCK_VALUES", 1 << 15)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return make_mixed(ROWS)
+
+
+@pytest.fixture
+def loans(tmp_path, frame):
+    path = tmp_path / "loans.parquet"
+    frame.write_parquet(path, row_group_size=7_000)
+    return path
+
+
+def assert_same_model(one, two):
+    assert one.schema == two.schema
+    assert one.training.rows == two.training.rows
+    assert one.training.holdout_rows == two.training.holdout_rows
+    np.testing.assert_allclose(one.W, two.W, atol=1e-6)
+    np.testing.assert_allclose(one.averages, two.averages, atol=1e-9)
+    assert one.evaluation.n == two.evaluation.n
+    assert one.evaluation.roc_auc == pytest.approx(two.evaluation.roc_auc, abs=1e-7)
+
+
+def test_the_model_is_that_of_the_table_in_memory(loans, frame):
+    streamed = train(loans, target="granted", memory="200MB")
+    assert_same_model(streamed, train(frame, target="granted"))
+    assert streamed.certificate.rho <= 1e-4
+    assert streamed.training.rows + streamed.training.holdout_rows == ROWS
+    assert [c.role for c in streamed.schema.columns if c.name == "fixed"] == ["constant"]
+
+
+def test_a_short_table_is_trained_as_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(survey, "SAMPLE_ROWS", 100_000)
+    table = make_mixed(2_000)
+    table.write_parquet(tmp_path / "few.parquet")
+    one = train(tmp_path / "few.parquet", target="granted", memory="200MB")
+    two = train(table, target="granted")
+    np.testing.assert_array_equal(one.W, two.W)
+    assert one.evaluation == two.evaluation
+
+
+@pytest.mark.parametrize("options", [{"cache": False}, {"n_jobs": 1}, {"memory": "400MB"}], ids=str)
+def test_the_bits_depend_on_neither_batches_nor_threads_nor_the_cache(loans, options):
+    first = train(loans, target="granted", memory="200MB")
+    again = train(loans, target="granted", **{"memory": "200MB", **options})
+    np.testing.assert_array_equal(again.W, first.W)
+    assert again.certificate == first.certificate
+    assert again.evaluation == first.evaluation
+
+
+def test_weights_and_text_files(tmp_path, frame):
+    weighted = frame.with_columns(w=pl.Series(np.arange(ROWS) % 3))
+    weighted.write_csv(tmp_path / "loans.csv")
+    options = {"target": "granted", "weight": "w", "weight_kind": "sampling"}
+    streamed = train(tmp_path / "loans.csv", memory="200MB", **options)
+    assert_same_model(streamed, train(tmp_path / "loans.csv", **options))
+    assert streamed.training.rows == pytest.approx(ROWS * 2 / 3 * 0.8, rel=0.02)
+
+
+def test_a_strange_word_in_the_last_row_counts(tmp_path, frame):
+    """One word makes a missing value, of any number of rows."""
+    texts = frame.select(pl.all().cast(pl.String)).with_row_index()
+    odd = pl.when(pl.col("index") == ROWS - 2).then(pl.lit("unknown")).otherwise(pl.col("income"))
+    texts.with_columns(odd.alias("income")).drop("index").write_csv(tmp_path / "odd.csv")
+    model = train(tmp_path / "odd.csv", target="granted", memory="200MB")
+    column = next(c for c in model.schema.columns if c.name == "income")
+    assert column.role == "numeric"
+    assert "'unknown'" in column.reason
+    assert_same_model(model, train(tmp_path / "odd.csv", target="granted"))
+
+
+def test_what_it_needs_is_said_first_and_nothing_stays(loans, tmp_path):
+    said, stages = [], []
+    train(
+        loans,
+        target="granted",
+        memory="200MB",
+        cache=tmp_path / "here",
+        say=said.append,
+        tell=stages.append,
+    )
+    assert said[0].startswith("30,000 rows of loans.parquet: two passes over the table")
+    assert "on disk in" in said[1]
+    assert not (tmp_path / "here").exists()
+    assert {stage.doing for stage in stages} == {"surveying", "encoding", "training"}
+    assert max(stage.passes for stage in stages) >= 5
+    assert all(0 <= stage.done <= ROWS for stage in stages)
+
+
+def test_an_error_leaves_nothing(loans, tmp_path):
+    def fail(stage):
+        if stage.doing == "training":
+            raise RuntimeError("stop here")
+
+    with pytest.raises(RuntimeError, match="stop here"):
+        train(loans, target="granted", memory="200MB", cache=tmp_path / "here", tell=fail)
+    assert not (tmp_path / "here").exists()
+
+
+KILLED = """
+import sys
+from onelayer import train
+from onelayer.rows import files
+from onelayer.table import survey
+survey.SAMPLE_ROWS, survey.LEAST_ROWS, files.BLOCK_VALUES = 4_000, 1_000, 1 << 15
+def tell(stage):
+    steps = 0 if stage.progress is None else stage.progress.iteration
+    far = stage.done > 15_000 if stage.doing == "encoding" else steps >= 3
+    if stage.doing == sys.argv[3] and far:
+        print("there", flush=True)
+        import time
+        time.sleep(60)
+train(sys.argv[1], target="granted", memory="200MB", cache=sys.argv[2], tell=tell)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is for POSIX systems")
+@pytest.mark.parametrize("stage", ["encoding", "training"])
+def test_killed_and_resumed_it_ends_in_the_same_model(loans, tmp_path, stage):
+    cache = tmp_path / "here"
+    run = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(loans), str(cache), stage], stdout=subprocess.PIPE
+    )
+    assert run.stdout.readline() == b"there\n"
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    run.stdout.close()
+    assert [path.name[: len(PREFIX)] for path in cache.iterdir()] == [PREFIX]
+    stages = []
+    options = {"target": "granted", "memory": "200MB", "cache": cache}
+    model = train(loans, resume=True, tell=stages.append, **options)
+    assert "surveying" not in {each.doing for each in stages}
+    assert ("encoding" in {each.doing for each in stages}) == (stage == "encoding")
+    assert not cache.exists()
+    whole = train(loans, **options)
+    assert_same_model(model, whole)
+    if stage == "training":
+        assert model.training.passes < whole.training.passes
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is for POSIX systems")
+def test_the_next_start_clears_what_a_killed_one_left(loans, tmp_path):
+    cache = tmp_path / "here"
+    left = cache / f"{PREFIX}0123456789abcdef"
+    left.mkdir(parents=True)
+    (left / "numbers").write_bytes(b"old")
+    train(loans, target="granted", memory="200MB", cache=cache)
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"memory": "much"}, "expected an amount such as 500MB"),
+        ({"memory": "10MB"}, "at least 100 MB are needed"),
+        ({"memory": "200MB", "C": "auto"}, "needs them in memory"),
+        ({"memory": "200MB", "target": "grant"}, "no column 'grant'; did you mean 'granted'"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_said_in_one_line(loans, options, said):
+    with pytest.raises(InputError, match=said):
+        train(loans, **{"target": "granted", **options})
+
+
+def test_a_frame_has_no_need_of_memory(frame):
+    with pytest.raises(InputError, match="this one is in memory"):
+        train(frame, target="granted", memory="200MB")

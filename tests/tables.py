@@ -1,32 +1,28 @@
-"""Mixed tables made at random, of any length, whose truth is known."""
+"""Small tables for tests, as they come from a text file or typed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from onelayer.table.reading import Table
 
-def make_mixed(n: int, seed: int = 0, cities: int = 60) -> pl.DataFrame:
-    """Numbers with tails and gaps, flags, levels, dates, constants; `granted` is yes or no."""
-    rng = np.random.default_rng(seed)
-    x, region = rng.normal(size=(n, 3)), rng.integers(0, 5, n)
-    city = np.minimum(rng.zipf(1.7, n), cities)
-    logit = x @ [0.8, -0.5, 0.2] + 0.3 * region - 1 + 0.7 * (city == 2)
-    frame = pl.DataFrame(
-        {
-            "debt": x[:, 0],
-            "age": np.round(40 + 10 * x[:, 1]),
-            "income": np.exp(2 * x[:, 2]) * 1000,
-            "owner": rng.random(n) < 0.3,
-            "region": np.array(["north", "east", "south", "west", "far away"])[region],
-            "city": np.char.add("c", city.astype(str)),
-            "since": np.datetime64("2020-01-01") + rng.integers(0, 900, n).astype("timedelta64[D]"),
-            "fixed": np.zeros(n),
-            "granted": np.where(logit + rng.logistic(size=n) > 0, "yes", "no"),
-        }
-    )
-    gone = pl.Series(rng.random(n) < 0.02)
-    last = pl.Series(np.arange(n) == n - 7)  # missing once, near the end
-    return frame.with_columns(
-        pl.when(gone).then(None).otherwise(pl.col("age")).alias("age"),
-        pl.when(gone).then(None).otherwise(pl.col("region")).alias("region"),
-        pl.when(last).then(None).otherwise(pl.col("debt")).alias("debt"),
-    )
+
+def text_table(columns: Mapping[str, Sequence[str | None]], na: Sequence[str] = ()) -> Table:
+    """A table as read from loans.csv, header in line 1."""
+    frame = pl.DataFrame({k: pl.Series(list(v), dtype=pl.String) for k, v in columns.items()})
+    return Table(frame, "loans.csv", first_line=2, na=tuple(na))
+
+
+def typed_table(columns: Mapping[str, Any]) -> Table:
+    return Table(pl.DataFrame(dict(columns)), "DataFrame")
+
+
+def as_text(values: Any) -> list[str]:
+    return [str(value) for value in values]
+
+
+def draw_labels(rows: int, seed: int = 0) -> list[str]:
+    """Yes and no at random, so that nothing settles them."""
+    return ["yes" if coin else "no" for coin in np.random.default_rng(seed).integers(0, 2, rows)]

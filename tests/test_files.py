@@ -101,8 +101,8 @@ def test_a_fit_is_that_in_memory_and_its_bits_depend_on_nothing_else(tmp_path, m
     cache = write(tmp_path, block)
     whole = fit(MemoryRows(block), SigmoidLoss(1))
     sources = [FileRows(cache, 1), FileRows(cache, 3)]
-    for step in (900, 40_000):
-        sources.append(ReadRows(partial(read, block, step), cache.layout, block.n_rows, 2))
+    steps = (900, 40_000)
+    sources += [ReadRows(partial(read, block, k), cache.layout, block.n_rows, 2) for k in steps]
     found = [fit(rows, SigmoidLoss(1)) for rows in sources]
     for one in found:
         np.testing.assert_array_equal(one.W, found[0].W)

@@ -213,7 +213,7 @@ class Model:
                 f"{raw.name} has {raw.frame.height:,} rows: row {row} is not among 0 to "
                 f"{raw.frame.height - 1}"
             )
-        one = replace(raw, frame=raw.frame.slice(row, 1), first_line=raw.line_of(row), lines=None)
+        one = raw.pick(row)
         features = encode_rows(self.schema, one).back(np.ones((1, 1)))[0]
         columns = tuple(dict.fromkeys(self.schema.feature_columns))
         na = (*self.schema.na, *raw.na)

@@ -12,17 +12,18 @@ from onelayer.model import Model
 from onelayer.streaming.asked import USUAL_PASSES as USUAL_PASSES
 from onelayer.streaming.asked import Means as Means
 from onelayer.streaming.asked import Settings as Settings
-from onelayer.streaming.asked import Source, check_streamed
 from onelayer.streaming.asked import Stage as Stage
+from onelayer.streaming.asked import check_streamed
 from onelayer.streaming.asked import is_streamed as is_streamed
 from onelayer.streaming.run import Run
 from onelayer.table.reading import Table
+from onelayer.table.stream import Stream
 from onelayer.table.survey import Split
 from onelayer.workspace import open_workspace
 
 
 def train_streamed(
-    source: Source,
+    source: Stream,
     split: Split,
     means: Means,
     choices: Mapping[str, Any],

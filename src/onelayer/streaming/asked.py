@@ -1,10 +1,10 @@
 """What a training on a long table is asked for, may use, and tells."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from onelayer import __version__
 from onelayer.errors import InputError
@@ -14,18 +14,6 @@ from onelayer.summary import WeightKind
 
 LEAST_MEMORY = 100_000_000
 USUAL_PASSES = 12
-
-
-class Source(Protocol):
-    """A table that is read in batches, as often as wanted; see `table/stream.py`."""
-
-    name: str
-    rows: int | None
-    fingerprint: str
-    schema: Mapping[str, Any]
-
-    def batches(self, rows: int, start: int = 0) -> Iterator[Any]:
-        """Batches of at most so many rows, from row `start` on."""
 
 
 @dataclass(frozen=True)

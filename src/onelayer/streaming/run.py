@@ -21,10 +21,11 @@ from onelayer.rows.cache import Cache, CacheWriter
 from onelayer.rows.files import FileRows, ReadRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
-from onelayer.streaming.asked import USUAL_PASSES, Means, Settings, Source, Stage
+from onelayer.streaming.asked import USUAL_PASSES, Means, Settings, Stage
 from onelayer.table.plan import lay_out
 from onelayer.table.reading import Table
 from onelayer.table.schema import Schema, read_weights
+from onelayer.table.stream import Batch, Stream
 from onelayer.table.survey import Split, infer_from_survey, take_survey
 from onelayer.workspace import Workspace, free_bytes
 
@@ -40,7 +41,7 @@ SAVED_EVERY = 16  # batches encoded between two notes of how far the cache is
 class Run:
     """One training, from the table to the model."""
 
-    def __init__(self, source: Source, split: Split, means: Means, workspace: Workspace) -> None:
+    def __init__(self, source: Stream, split: Split, means: Means, workspace: Workspace) -> None:
         self.source, self.split, self.means, self.workspace = source, split, means, workspace
         width = max(1, len(source.schema))
         self.batch_rows = max(1_000, means.memory // BATCH_SHARE // (16 * width))
@@ -90,8 +91,8 @@ class Run:
         if HESSIANS * hessian > self.means.memory:
             raise InputError(
                 f"{n_columns:,} parameters need {HESSIANS * hessian / 1e6:,.0f} MB for their "
-                f"second derivatives, and {self.means.memory / 1e6:,.0f} MB of memory are given: give "
-                "more, or drop the columns of most levels"
+                f"second derivatives, and {self.means.memory / 1e6:,.0f} MB are given: give more "
+                "memory, or drop the columns of most levels"
             )
 
     def encode(self, schema: Schema) -> None:
@@ -130,7 +131,7 @@ class Run:
             }
         )
 
-    def _encode(self, schema: Schema, batch: Any) -> tuple[Block, NDArray[np.bool_]]:
+    def _encode(self, schema: Schema, batch: Batch) -> tuple[Block, NDArray[np.bool_]]:
         """The rows of a batch that are there, and which of them are held out."""
         table = batch.table
         there, held = self.split.apply(batch.first, table)

@@ -6,6 +6,8 @@ import lzma
 import re
 import sys
 import zlib
+from pathlib import Path
+from typing import IO, Any
 
 from onelayer.errors import InputError
 
@@ -15,6 +17,8 @@ else:
     from backports import zstd
 
 PARQUET, IPC_FILE, IPC_STREAM, TEXT = "Parquet", "Arrow IPC", "Arrow IPC stream", "text"
+
+_SKIPPED_BYTES = 1 << 20
 
 # The byte after PAR1 opens the first page or the footer; a CSV whose first column is PAR1 has text
 # there.
@@ -27,6 +31,7 @@ _TYPED_SUFFIXES = {
     ".ipc": IPC_FILE,
     ".arrows": IPC_STREAM,
 }
+_PACKED_SUFFIXES = {".gz", ".xz", ".zst", ".bz2"}
 _AS_CSV = "save the table as CSV"
 # What people hand in by mistake: first bytes, what it is, what to do.
 _STRANGERS = (
@@ -59,24 +64,89 @@ _STRANGE_TEXTS = (
 )
 
 
+_PACKED: tuple[tuple[bytes, str, Any], ...] = (
+    (rb"\x1f\x8b", "gzip", gzip),
+    (rb"\xfd7zXZ\0", "xz", lzma),
+    (rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "bzip2", bz2),
+    (rb"\x28\xb5\x2f\xfd", "zst", zstd),
+)
+_DAMAGE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zstd.ZstdError)
+
+
 def unpack(data: bytes, source: str) -> bytes:
     """What a gzip, xz, bzip2 or Zstandard file holds; other bytes come back as they are.
 
     Raises InputError where the compressed file is cut or damaged.
     """
-    for start, kind, decompress in (
-        (rb"\x1f\x8b", "gzip", gzip.decompress),
-        (rb"\xfd7zXZ\0", "xz", lzma.decompress),
-        (rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "bzip2", bz2.decompress),
-    ):
-        if re.match(start, data):
-            try:
-                return decompress(data)
-            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-                raise InputError(
-                    f"{source}: the {kind} file is cut or damaged ({short(error)}); fetch it again"
-                ) from None
-    return _unpack_zstandard(data, source) if data.startswith(b"\x28\xb5\x2f\xfd") else data
+    kind, module = _find_packer(data)
+    if module is None:
+        return data
+    try:
+        return bytes(module.decompress(data))
+    except _DAMAGE as error:
+        raise _damaged(source, kind, error) from None
+
+
+class Unpacked:
+    """A file read from its first byte on, unpacked meanwhile if it is compressed.
+
+    Parameters
+    ----------
+    path
+        A file that exists.
+    source
+        What messages call it.
+    """
+
+    def __init__(self, path: Path, source: str) -> None:
+        self._source = source
+        with path.open("rb") as file:
+            self._kind, module = _find_packer(file.read(16))
+        opened: IO[bytes] = path.open("rb") if module is None else module.open(path, "rb")
+        self._file = opened
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is compressed: then to skip bytes is to unpack them."""
+        return bool(self._kind)
+
+    def read(self, n_bytes: int) -> bytes:
+        """The next bytes; fewer than `n_bytes` at the end of the file alone."""
+        pieces = []
+        try:
+            while n_bytes and (piece := self._file.read(n_bytes)):
+                pieces.append(piece)
+                n_bytes -= len(piece)
+        except _DAMAGE as error:
+            if not self._kind:
+                raise InputError(f"{self._source}: cannot be read ({short(error)})") from None
+            raise _damaged(self._source, self._kind, error) from None
+        return b"".join(pieces)
+
+    def skip(self, n_bytes: int) -> None:
+        """Go on so many bytes further."""
+        if not self.packed:
+            self._file.seek(n_bytes, 1)
+            return
+        while n_bytes and (piece := self.read(min(n_bytes, _SKIPPED_BYTES))):
+            n_bytes -= len(piece)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _find_packer(head: bytes) -> tuple[str, Any]:
+    for start, kind, module in _PACKED:
+        if re.match(start, head):
+            return kind, module
+    return "", None
+
+
+def _damaged(source: str, kind: str, error: BaseException) -> InputError:
+    return InputError(
+        f"{source}: the {kind} file is cut or damaged ({short(error)}); fetch it again"
+    )
 
 
 def recognise(data: bytes, suffix: str, source: str) -> str:
@@ -117,17 +187,26 @@ def _name_stranger(data: bytes) -> tuple[str, str] | None:
     return None
 
 
+def explain_unreadable(path: Path, error: Exception) -> InputError:
+    """The error for a file that the system does not open."""
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{path}: no such file; check the path (it is taken from {Path.cwd()})")
+    if isinstance(error, PermissionError):
+        return InputError(f"{path}: may not be read (permission denied); ask for access to it")
+    reason = getattr(error, "strerror", None) or short(error)
+    return InputError(f"{path}: cannot be read ({reason})")
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a file's name, in lower case, below that of a compression."""
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    while suffixes and suffixes[-1] in _PACKED_SUFFIXES:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
 def short(error: BaseException) -> str:
     """The first line of an exception's message, at most 120 characters of it."""
     lines = str(error).strip().splitlines()
     message = lines[0] if lines else type(error).__name__
     return message if len(message) <= 120 else message[:117] + "..."
-
-
-def _unpack_zstandard(data: bytes, source: str) -> bytes:
-    try:
-        return bytes(zstd.decompress(data))
-    except (zstd.ZstdError, EOFError) as error:
-        raise InputError(
-            f"{source}: the zst file is cut or damaged ({short(error)}); fetch it again"
-        ) from None

@@ -46,8 +46,13 @@ class Delimited:
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """How the text is to be cut: `names` as written, rows from byte `body` on line `line` on."""
+class Layout:
+    """How the text is to be cut: `names` as written, rows from byte `body` on line `line` on.
+
+    `whole` says that the text is all there is. Of a window of a longer one neither the names nor
+    the share of malformed lines can be judged: its names are fitted already, and the lines left
+    out are for the caller to count.
+    """
 
     source: str
     dialect: Dialect
@@ -55,6 +60,7 @@ class _Layout:
     has_header: bool
     body: int
     line: int
+    whole: bool = True
 
     @property
     def n_named(self) -> int:
@@ -86,25 +92,56 @@ def read_delimited(
         raise InputError(f"{source}: the file is empty; a header and rows are expected")
     line_end = find_line_end(text)
     text = text if text.endswith(line_end) else text + line_end
-    layout = _lay_out(text, line_end, source, names, prefer_tab)
-    if not layout.n_named:
-        raise InputError(f"{source}: the header names no column; name them in the first line")
-    clean_names(layout.names[: layout.n_named], source)
-    if not _ROW.search(text, layout.body):
+    layout = lay_out(text, line_end, source, names, prefer_tab)
+    if not has_rows(text, layout.body):
         raise InputError(f"{source}: no rows below the header; at least one is expected")
-    frame = _parse(text, layout, len(layout.names), skip_lines=layout.line - 1)
-    if frame is None or not _adds_up(frame, text, layout):
-        table = _read_record_by_record(text, layout)
-    else:
-        table = _drop_unnamed(Delimited(frame, (), layout.line, None), layout)
-    _question_header(table.frame, layout)
+    table = read_rows(text, layout, skip_lines=layout.line - 1)
+    question_header(table.frame, layout)
     say_left_out(table.left_out, table.frame.height, source)
     return table
 
 
+def has_rows(text: bytes, start: int) -> bool:
+    """Whether any line from byte `start` on is more than blanks."""
+    return _ROW.search(text, start) is not None
+
+
+def read_rows(text: bytes, layout: Layout, skip_lines: int) -> Delimited:
+    """The rows from `layout.body` on, the line after `skip_lines` lines of the text."""
+    frame = _parse(text, layout, len(layout.names), skip_lines)
+    if frame is None or not _adds_up(frame, text, layout):
+        return _read_record_by_record(text, layout)
+    return _drop_unnamed(Delimited(frame, (), layout.line, None), layout)
+
+
+def fit_layout(text: bytes, layout: Layout) -> Layout:
+    """The layout for every window of a long text whose first rows are in `text`, whole records.
+
+    A delimiter at the end of nearly all these rows, or of the header alone, does no harm then.
+    """
+    window = replace(layout, body=0, whole=False)
+    frame = _parse(text, window, len(layout.names), skip_lines=0)
+    if frame is not None and _adds_up(frame, text, window):
+        return window
+    records = find_records(text, 0, layout.line, layout.dialect, len(layout.names))
+    counts = records.counts[~_is_blank(records)]
+    return replace(window, names=_fit_names(layout.names, counts, layout.n_named))
+
+
+def lay_out(
+    text: bytes, line_end: bytes, source: str, names: Sequence[str] | None, prefer_tab: bool
+) -> Layout:
+    """How a text that begins so is to be cut. Raises InputError where its columns have no names."""
+    layout = _lay_out(text, line_end, source, names, prefer_tab)
+    if not layout.n_named:
+        raise InputError(f"{source}: the header names no column; name them in the first line")
+    clean_names(layout.names[: layout.n_named], source)
+    return layout
+
+
 def _lay_out(
     text: bytes, line_end: bytes, source: str, names: Sequence[str] | None, prefer_tab: bool
-) -> _Layout:
+) -> Layout:
     blank = re.match(rb"(?: *\r?" + re.escape(line_end) + rb")*", text)
     start = blank.end() if blank else 0
     # The first line of an Excel export may name the delimiter.
@@ -117,7 +154,7 @@ def _lay_out(
     dialect = Dialect(delimiter, line_end)
     line = 1 + text.count(line_end, 0, start)
     if names is not None:
-        return _Layout(source, dialect, tuple(names), False, start, line)
+        return Layout(source, dialect, tuple(names), False, start, line)
     header = split_record(text, start, dialect)
     if not header.closed:
         raise InputError(
@@ -125,17 +162,20 @@ def _lay_out(
         )
     written = tuple(field.decode() for field in header.fields)
     line += text.count(line_end, start, header.stop)
-    return _Layout(source, dialect, written, True, header.stop, line)
+    return Layout(source, dialect, written, True, header.stop, line)
 
 
-def _parse(text: bytes, layout: _Layout, width: int, skip_lines: int) -> pl.DataFrame | None:
+def _parse(text: bytes, layout: Layout, width: int, skip_lines: int) -> pl.DataFrame | None:
     """polars' own reading, or None where it finds fault."""
+    schema = {f"column_{k}": pl.String for k in range(1, width + 1)}
+    if not text:
+        return pl.DataFrame(schema=schema)
     quoted = has_quoted_fields(text, 0, layout.dialect)
     try:
         return pl.read_csv(
             text,
             has_header=False,
-            schema={f"column_{k}": pl.String for k in range(1, width + 1)},
+            schema=schema,
             separator=layout.dialect.delimiter.decode(),
             eol_char=layout.dialect.line_end.decode(),
             quote_char='"' if quoted else None,
@@ -146,7 +186,7 @@ def _parse(text: bytes, layout: _Layout, width: int, skip_lines: int) -> pl.Data
         return None
 
 
-def _adds_up(frame: pl.DataFrame, text: bytes, layout: _Layout) -> bool:
+def _adds_up(frame: pl.DataFrame, text: bytes, layout: Layout) -> bool:
     """Whether values, delimiters, line ends and quotes of the frame are all the bytes of the text.
 
     polars never takes a line with too many fields; so where all delimiters are there, no row is
@@ -170,15 +210,17 @@ def _adds_up(frame: pl.DataFrame, text: bytes, layout: _Layout) -> bool:
     return bool(len(text) - layout.body == n_values + n_delimiters + n_lines + returns + quotes)
 
 
-def _read_record_by_record(text: bytes, layout: _Layout) -> Delimited:
+def _read_record_by_record(text: bytes, layout: Layout) -> Delimited:
     records = find_records(text, layout.body, layout.line, layout.dialect, len(layout.names))
     blank = _is_blank(records)
-    layout = replace(layout, names=_fit_names(layout.names, records.counts[~blank], layout.n_named))
+    if layout.whole:
+        names = _fit_names(layout.names, records.counts[~blank], layout.n_named)
+        layout = replace(layout, names=names)
     width = len(layout.names)
     malformed = ~blank & (records.broken | (records.counts != width))
     left_out = tuple(_reasons(records, malformed, width))
     keep = ~blank & ~malformed
-    if left_out:
+    if left_out and layout.whole:
         limit_malformed(left_out[0], len(left_out), int(keep.sum()), layout.source, layout.say())
     frame = _parse(records.take(keep, layout.dialect.line_end), layout, width, skip_lines=0)
     if frame is None or frame.height != keep.sum():
@@ -186,7 +228,8 @@ def _read_record_by_record(text: bytes, layout: _Layout) -> Delimited:
             f"{layout.source}: the quotes of the table cannot be made out; export it again"
         )
     lines = records.lines[keep]
-    return _drop_unnamed(Delimited(frame, left_out, int(lines[0]), lines), layout)
+    first_line = int(lines[0]) if lines.size else layout.line
+    return _drop_unnamed(Delimited(frame, left_out, first_line, lines), layout)
 
 
 def _is_blank(records: Records) -> NDArray[np.bool_]:
@@ -221,7 +264,7 @@ def _reasons(records: Records, malformed: NDArray[np.bool_], width: int) -> list
     return found
 
 
-def _drop_unnamed(table: Delimited, layout: _Layout) -> Delimited:
+def _drop_unnamed(table: Delimited, layout: Layout) -> Delimited:
     """Name the columns; drop those at the end without a name, and rows with a value under them."""
     frame, n_named = table.frame, layout.n_named
     names = clean_names(layout.names[:n_named], layout.source)
@@ -246,33 +289,29 @@ def _mask_without(height: int, rows: NDArray[np.int64]) -> pl.Series:
     return pl.Series(keep)
 
 
-def _leave_out(table: Delimited, rows: NDArray[np.int64], layout: _Layout) -> Delimited:
+def _leave_out(table: Delimited, rows: NDArray[np.int64], layout: Layout) -> Delimited:
     height = table.frame.height
     lines = table.lines if table.lines is not None else table.first_line + np.arange(height)
     n_out = len(table.left_out) + rows.size
-    # The first is enough for the error; building them all would take long where no row is right.
-    firsts = [_name_value(table.frame.row(rows[0]), int(lines[rows[0]]), layout)]
-    firsts += table.left_out[:1]
-    limit_malformed(
-        min(firsts, key=lambda left: left.line),
-        n_out,
-        height - rows.size,
-        layout.source,
-        layout.say(),
-    )
+    if layout.whole:
+        # The first is enough for the error; to build all takes long where no row is right.
+        firsts = [_name_value(table.frame.row(rows[0]), int(lines[rows[0]]), layout)]
+        first = min([*firsts, *table.left_out[:1]], key=lambda left: left.line)
+        limit_malformed(first, n_out, height - rows.size, layout.source, layout.say())
     found = [_name_value(table.frame.row(row), int(lines[row]), layout) for row in rows.tolist()]
     left_out = tuple(sorted([*table.left_out, *found], key=lambda left: left.line))
     lines = np.delete(lines, rows)
-    return replace(table, left_out=left_out, lines=lines, first_line=int(lines[0]))
+    first_line = int(lines[0]) if lines.size else layout.line
+    return replace(table, left_out=left_out, lines=lines, first_line=first_line)
 
 
-def _name_value(row: tuple[str, ...], line: int, layout: _Layout) -> LeftOut:
+def _name_value(row: tuple[str, ...], line: int, layout: Layout) -> LeftOut:
     unnamed = enumerate(row[layout.n_named :], start=layout.n_named + 1)
     k, value = next((k, value) for k, value in unnamed if value.strip())
     return LeftOut(line, f"a value ({value[:30]!r}) under column {k}, which has no name")
 
 
-def _question_header(frame: pl.DataFrame, layout: _Layout) -> None:
+def question_header(frame: pl.DataFrame, layout: Layout) -> None:
     """Warn where the header looks like a row: half of its fields are values of their columns."""
     if not layout.has_header or frame.width < 2:
         return

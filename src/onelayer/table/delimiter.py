@@ -74,7 +74,8 @@ def find_delimiter(
         return max(several, key=lambda trial: trial.rank(width)).delimiter
     if width is None:
         _question_single_column(text, start, line_end, source, trials)
-    return next((d for d in (*DELIMITERS, b"\x1f") if d not in text), b"\x1f")
+    # Of a long text this is the head: what stands in no line of it may stand in a later one.
+    return next((d for d in (b"\x1f", *DELIMITERS) if d not in text), b"\x1f")
 
 
 def spell(delimiter: bytes) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 QUOTE = b'"'
+# No quote but doubled ones after the first.
+_OPEN = re.compile(rb'"[^"]*+(?:""[^"]*+)*+\Z')
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,29 @@ def split_record(text: bytes, start: int, dialect: Dialect) -> Record:
         if text[start : start + 1] != dialect.delimiter:
             end = 2 if text.startswith(b"\r\n", start) else 1
             return Record(fields, min(start + end, len(text)), closed=True)
+        start += 1
+
+
+def runs_out(text: bytes, start: int, dialect: Dialect) -> bool:
+    r"""Whether a field of the record at byte `start` is open where the text ends.
+
+    Then more text could still close it, as opposed to a quote that is closed in the wrong place.
+
+    >>> comma = Dialect(b",", b"\n")
+    >>> runs_out(b'1,"two\n', 0, comma), runs_out(b'1,"two" 3\n', 0, comma)
+    (True, False)
+    """
+    quoted, plain = _field_patterns(dialect)
+    while True:
+        match = quoted.match(text, start)
+        if match is not None:
+            start = match.end()
+        elif text.startswith(QUOTE, start):
+            return _OPEN.match(text, start) is not None
+        else:
+            start = _plain_field(text, start, plain)[1]
+        if text[start : start + 1] != dialect.delimiter:
+            return False
         start += 1
 
 

@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import sys
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -25,8 +26,10 @@ from onelayer.table.containers import (
     IPC_STREAM,
     PARQUET,
     TEXT,
+    explain_unreadable,
     recognise,
     short,
+    suffix_of,
     unpack,
 )
 from onelayer.table.delimited import read_delimited
@@ -35,9 +38,18 @@ from onelayer.table.malformed import LeftOut as LeftOut
 from onelayer.table.names import clean_names
 from onelayer.table.text import decode_text
 
-_PACKED_SUFFIXES = {".gz", ".xz", ".zst", ".bz2"}
 # What ends an Arrow stream; without it a stream that was cut between two batches looks whole.
 _END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where rows of a table come from: from row `start` of the table on they are those of the file
+    `name`, from its row `row` on (both from 0)."""
+
+    name: str
+    start: int
+    row: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +73,9 @@ class Table:
         The user's own words for a missing value.
     lines
         The line of every row, where that is not simply first_line + row.
+    parts
+        Of a batch: the files that its rows come from, in their order; `first_line` and `lines` are
+        those of the files. Else empty.
     """
 
     frame: pl.DataFrame
@@ -70,6 +85,7 @@ class Table:
     first_line: int | None = None
     na: tuple[str, ...] = ()
     lines: NDArray[np.int64] | None = field(default=None, repr=False)
+    parts: tuple[Part, ...] = ()
 
     def line_of(self, row: int) -> int | None:
         """The line of the file on which row `row` (from 0) begins; None where there is none."""
@@ -85,8 +101,22 @@ class Table:
         >>> read_table([{"age": 41}]).place_of(0)
         'list, row 0'
         """
-        line = self.line_of(row)
-        return f"{self.name}, row {row}" if line is None else f"{self.name}, line {line}"
+        line, part = self.line_of(row), self._part_of(row)
+        return f"{part.name}, row {part.row}" if line is None else f"{part.name}, line {line}"
+
+    def pick(self, row: int) -> "Table":
+        """A table of row `row` (from 0) alone, with its place."""
+        line, part = self.line_of(row), self._part_of(row)
+        parts = (part,) if self.parts else ()
+        frame = self.frame.slice(row, 1)
+        return replace(self, frame=frame, first_line=line, lines=None, parts=parts)
+
+    def _part_of(self, row: int) -> Part:
+        """The file of a row and its number there, as a part of one row."""
+        if not self.parts:
+            return Part(self.name, 0, row)
+        part = self.parts[bisect_right(self.parts, row, key=lambda part: part.start) - 1]
+        return Part(part.name, 0, part.row + row - part.start)
 
 
 def cut_batches(table: Table, rows: int) -> Iterator[tuple[int, Table]]:
@@ -94,8 +124,9 @@ def cut_batches(table: Table, rows: int) -> Iterator[tuple[int, Table]]:
     for start in range(0, table.frame.height, rows):
         first = None if table.first_line is None else table.first_line + start
         lines = None if table.lines is None else table.lines[start : start + rows]
-        frame = table.frame.slice(start, rows)
-        yield start, replace(table, frame=frame, first_line=first, lines=lines)
+        frame, parts = table.frame.slice(start, rows), table.parts or (Part(table.name, 0, 0),)
+        own = tuple(replace(part, start=part.start - start) for part in parts)
+        yield start, replace(table, frame=frame, first_line=first, lines=lines, parts=own)
 
 
 def read_table(source: Any, *, names: Sequence[str] | None = None, na: Sequence[str] = ()) -> Table:
@@ -173,9 +204,9 @@ def _read_bytes(source: Any) -> tuple[bytes, str, str]:
         data = source.read()
         label = getattr(source, "name", None)
         name = Path(label).name if isinstance(label, str) else "file object"
-        return (data.encode() if isinstance(data, str) else data), name, _suffix(name)
+        return (data.encode() if isinstance(data, str) else data), name, suffix_of(name)
     path = Path(source)
-    return _read_path(path), path.name, _suffix(path.name)
+    return _read_path(path), path.name, suffix_of(path.name)
 
 
 def _read_path(path: Path) -> bytes:
@@ -183,24 +214,8 @@ def _read_path(path: Path) -> bytes:
         return path.read_bytes()
     except IsADirectoryError:
         raise InputError(f"{path}: a folder; give one file") from None
-    except FileNotFoundError:
-        raise InputError(
-            f"{path}: no such file; check the path (it is taken from {Path.cwd()})"
-        ) from None
-    except PermissionError:
-        raise InputError(
-            f"{path}: may not be read (permission denied); ask for access to it"
-        ) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or short(error)
-        raise InputError(f"{path}: cannot be read ({reason})") from None
-
-
-def _suffix(name: str) -> str:
-    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-    while suffixes and suffixes[-1] in _PACKED_SUFFIXES:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
+        raise explain_unreadable(path, error) from None
 
 
 def _read_file(data: bytes, name: str, suffix: str, names: Sequence[str] | None) -> Table:

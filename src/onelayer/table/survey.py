@@ -139,10 +139,10 @@ def take_survey(
         frame = table.frame
         tallies = tallies or {column: Tally(dtype) for column, dtype in frame.schema.items()}
         targets = targets or Tally(frame.schema[split.target])
-        training = frame.filter(pl.Series(there & ~held))
+        trained, every = pl.Series(there & ~held), pl.Series(np.ones(frame.height, dtype=bool))
         for column, tally in tallies.items():
-            tally.add(training[column])
-        targets.add(frame[split.target])
+            tally.add(frame[column], trained)
+        targets.add(frame[split.target], every)
         n_rows, n_there = n_rows + frame.height, n_there + int(there.sum())
         n_held += int(held.sum())
         left_out += [line.line for line in table.left_out]
@@ -269,7 +269,8 @@ def _witness(survey: Survey, learnt: Target, split: Split) -> pl.DataFrame:
 
 def _find_witnesses(tally: Tally, sample: pl.Series, na: Sequence[str]) -> list[str]:
     """Texts that the sample lacks and that may say what kind of column it is: no dates first."""
-    texts = tally.counts["value"].cast(pl.String)
+    aside = pl.Series("value", sorted(tally.aside), dtype=pl.String)
+    texts = pl.concat([tally.counts["value"].cast(pl.String), aside]).unique(maintain_order=True)
     new = texts.filter(~texts.is_in(sample.cast(pl.String).drop_nulls().unique().to_list()))
     new = new.filter(name_levels(new, na).is_not_null())
     numbers = new.cast(pl.Float64, strict=False)

@@ -28,12 +28,14 @@ class Tally:
     counts : columns `value` and `rows`; complete unless `many`
     many : there are too many different values, and `counts` has only those that are no numbers
     missing : training rows without a value, as the file has it (words for missing not counted)
+    aside : texts that are no numbers, of rows that are not trained on
     """
 
     dtype: pl.DataType
     counts: pl.DataFrame = field(init=False)
     many: bool = False
     missing: int = 0
+    aside: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.counts = pl.DataFrame(schema={"value": self.dtype, "rows": pl.Int64})
@@ -44,8 +46,14 @@ class Tally:
         dtype = self.dtype
         return is_text(dtype) or dtype.is_integer() or dtype == pl.Boolean
 
-    def add(self, column: pl.Series) -> None:
-        """Count a batch's training rows."""
+    def add(self, column: pl.Series, trained: pl.Series) -> None:
+        """Count a batch's training rows, and look at the others."""
+        if is_text(self.dtype) and len(self.aside) < MOST_ODD:
+            rest = column.filter(~trained).drop_nulls().cast(pl.String).unique()
+            self.aside.update(_find_odd(rest))
+        self._count(column.filter(trained))
+
+    def _count(self, column: pl.Series) -> None:
         self.missing += column.null_count()
         if column.dtype.is_float():
             self.missing += int(column.is_nan().sum())

@@ -31,8 +31,9 @@ from onelayer.workspace import Workspace, free_bytes
 
 Array = NDArray[Any]
 
-SAMPLE_SHARE = 6  # one part in so many of the memory for the solver's sample,
-BATCH_SHARE = 24  # and for a batch of raw rows, which is decoded, encoded and copied on the way
+SAMPLE_SHARE = 8  # one part in so many of the memory for the solver's sample,
+BATCH_SHARE = 32  # and for a batch of raw rows, which is decoded, encoded and copied on the way
+PIECES = 2  # of a file that may be in memory at a time
 HESSIANS = 16  # that are in memory at a time: of blocks under way, their sum, its factor
 TRAINED, HELD = "trained", "held"
 SAVED_EVERY = 16  # batches encoded between two notes of how far the cache is
@@ -59,6 +60,7 @@ class Run:
             f"{rows}{self.source.name}: two passes over the table, then about {USUAL_PASSES} over "
             f"its encoded rows on disk; {self.means.memory / 1e6:,.0f} MB of memory"
         )
+        self._require_pieces()
         batches = ((b.first, b.table) for b in self.source.batches(self.batch_rows))
         survey = take_survey(batches, self.split, self.source.name, self._tell("surveying"))
         if survey.is_whole:
@@ -80,6 +82,18 @@ class Run:
         counts = (survey.n_rows, survey.n_there, survey.n_held, survey.left_out)
         self.workspace.save(schema=schema.to_dict(), counts=counts)
         return schema
+
+    def _require_pieces(self) -> None:
+        """Refuse files whose smallest readable piece is too large to be held."""
+        largest, memory = self.source.largest_piece, self.means.memory
+        if PIECES * largest > memory:
+            raise InputError(
+                f"{self.source.name}: a row group (or record batch) takes about "
+                f"{largest / 1e6:,.0f} MB, and {memory / 1e6:,.0f} MB of memory are given: give "
+                f"{PIECES * largest / 1e6:,.0f} MB, or write the file again in smaller groups, with "
+                "polars.scan_parquet('old.parquet').sink_parquet('new.parquet', "
+                "row_group_size=100_000)"
+            )
 
     def _require(self, needed: int, free: int, n_columns: int) -> None:
         if needed > free:

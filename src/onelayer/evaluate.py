@@ -1,17 +1,19 @@
 """How good probabilities are on rows whose answer is known: one sort, then sums."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, log
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onelayer.errors import InputError
-from onelayer.network import log_loss, sigmoid
+from onelayer.exact_sums import sum_in_units, units_to_float
+from onelayer.judging import judge
+from onelayer.network import sigmoid
+from onelayer.ranking import RUN_ROWS, Ranking
 from onelayer.stored import find_outside, to_stored
-
-N_BINS = 10
 
 Array = NDArray[np.float64]
 
@@ -124,84 +126,86 @@ def evaluate(
     >>> found.roc_auc, found.accuracy, found.confusion
     (0.75, 0.5, Confusion(tn=1.0, fp=1.0, fn=1.0, tp=1.0))
     """
+    return evaluate_batches([(labels, logits, weights)], threshold, run_rows=None)
+
+
+Batch = tuple[ArrayLike, ArrayLike, ArrayLike | None]
+
+
+def evaluate_batches(
+    batches: Iterable[Batch],
+    threshold: float = 0.5,
+    *,
+    run_rows: int | None = RUN_ROWS,
+    folder: str | None = None,
+) -> Evaluation:
+    """`evaluate` on rows that come in batches, to the same bits, in memory that does not grow.
+
+    Args:
+        batches: Labels, logits and weights of some rows each, as `evaluate` takes them.
+        threshold: As in `evaluate`.
+        run_rows: How many rows are held in memory (16 bytes each, and three times that to sort
+            them); more are put aside in a temporary file. None holds all.
+        folder: Where the temporary file lies; None for the system's own place (TMPDIR).
+
+    Raises:
+        InputError: As in `evaluate`; or the temporary file cannot be written, the disk being full.
+
+    >>> batches = [([0, 1], [-2.0, 2.0], None), ([1, 0], [-0.5, 0.5], None)]
+    >>> evaluate_batches(batches) == evaluate([0, 1, 1, 0], [-2.0, 2.0, -0.5, 0.5])
+    True
+    """
     if not 0 <= threshold <= 1:
         raise InputError(f"threshold is {threshold}: expected a probability between 0 and 1")
-    rows = _sort(*_read_rows(labels, logits, weights))
-    shares = rows.weights / rows.weights.sum()
-    is_called = (rows.probabilities > threshold).astype(np.intp)
-    cells = np.bincount(2 * rows.labels.astype(np.intp) + is_called, rows.weights, minlength=4)
-    tn, fp, fn, tp = cells.tolist()
-    base_rate = (fn + tp) / (tn + fp + fn + tp)
-    roc_auc, average_precision = _areas(rows)
-    miss = sigmoid(np.where(rows.labels == 1, -rows.logits, rows.logits))
+    with Ranking(run_rows, folder) as ranking:
+        cells, counts, rows = np.zeros(4, dtype=object), np.zeros(2, dtype=np.intp), 0
+        for batch in batches:
+            labels, logits, weights = _read_rows(*batch)
+            is_called = np.asarray(sigmoid(logits)) > threshold
+            cells += sum_in_units(weights, 2 * labels.astype(np.intp) + is_called, 4)
+            rows, there = rows + len(labels), weights > 0
+            counts += np.bincount(labels[there].astype(np.intp), minlength=2)
+            ranking.add(logits[there], labels[there], weights[there])
+        if not rows:
+            raise InputError("no rows: nothing to evaluate")
+        return _conclude(ranking, cells, counts, float(threshold))
+
+
+def _conclude(
+    ranking: Ranking, cells: NDArray[np.object_], counts: NDArray[np.intp], threshold: float
+) -> Evaluation:
+    # The sums of weights are exact and rounded once, whatever the order the rows came in.
+    tn, fp, fn, tp = cells
+    negatives, positives = units_to_float(tn + fp), units_to_float(fn + tp)
+    total = units_to_float(tn + fp + fn + tp)
+    if not 0 < total < inf:
+        raise InputError(f"the weights sum to {total}: expected a finite sum above 0")
+    found = judge(ranking.blocks(), positives, negatives)
+    is_defined = counts.all()
     return Evaluation(
-        n=len(rows.labels),
-        positives=int(rows.labels.sum()),
-        base_rate=base_rate,
-        log_loss=float(np.sum(shares * log_loss(rows.logits, rows.labels))),
-        baseline_log_loss=_entropy(base_rate),
-        brier=min(1.0, float(np.sum(shares * miss**2))),  # rounding could pass 1
-        roc_auc=roc_auc,
-        average_precision=average_precision,
-        threshold=float(threshold),
-        accuracy=(tn + tp) / (tn + fp + fn + tp),
-        baseline_accuracy=max(tn + fp, fn + tp) / (tn + fp + fn + tp),
-        confusion=Confusion(tn, fp, fn, tp),
-        calibration=_calibrate(rows),
+        n=int(counts.sum()),
+        positives=int(counts[1]),
+        base_rate=positives / total,
+        log_loss=found.log_loss,
+        baseline_log_loss=_entropy(positives / total),
+        brier=min(1.0, found.brier),  # rounding could pass 1
+        roc_auc=min(1.0, found.roc_auc) if is_defined else None,
+        average_precision=min(1.0, found.average_precision) if is_defined else None,
+        threshold=threshold,
+        accuracy=units_to_float(tn + tp) / total,
+        baseline_accuracy=max(negatives, positives) / total,
+        confusion=Confusion(*(units_to_float(units) for units in cells)),
+        calibration=_list_bins(found.bins),
     )
 
 
-class _Rows(NamedTuple):
-    """Rows of weight above 0, from the highest logit to the lowest."""
-
-    labels: Array
-    logits: Array
-    probabilities: Array
-    weights: Array
-
-
-def _sort(labels: Array, logits: Array, weights: Array) -> _Rows:
-    order = np.argsort(-logits)
-    order = order[weights[order] > 0]
-    logits = logits[order]
-    return _Rows(labels[order], logits, np.asarray(sigmoid(logits)), weights[order])
-
-
-def _areas(rows: _Rows) -> tuple[float | None, float | None]:
-    """Under the ROC curve (trapezoids) and under the curve of precision over recall (steps)."""
-    # A threshold lies between two different logits only: tied rows are called together.
-    last = np.append(np.flatnonzero(np.diff(rows.logits)), len(rows.logits) - 1)
-    true = np.cumsum(rows.weights * rows.labels)[last]
-    false = np.cumsum(rows.weights * (1 - rows.labels))[last]
-    if true[-1] == 0 or false[-1] == 0:
-        return None, None
-    recall, fallout = true / true[-1], false / false[-1]
-    heights = recall + np.append(0, recall[:-1])
-    roc_auc = np.sum(np.diff(fallout, prepend=0) * heights) / 2
-    precision = true / (true + false)
-    average_precision = np.sum(np.diff(recall, prepend=0) * precision)
-    return min(1.0, float(roc_auc)), min(1.0, float(average_precision))  # as for brier
-
-
-def _calibrate(rows: _Rows) -> tuple[CalibrationBin, ...]:
-    """Bins of equal weight; rows with the same probability share the bin of their middle one."""
-    labels, probabilities, weights = (
-        each[::-1] for each in (rows.labels, rows.probabilities, rows.weights)
+def _list_bins(bins: Array) -> tuple[CalibrationBin, ...]:
+    rows, weights, predicted, positives = bins[:, bins[0] > 0]
+    columns = (predicted / weights, positives / weights)
+    return tuple(
+        CalibrationBin(int(n), mean, share)
+        for n, mean, share in zip(rows, *(each.tolist() for each in columns))
     )
-    starts = np.append(0, np.flatnonzero(np.diff(probabilities)) + 1)
-    group_weights = np.add.reduceat(weights, starts)
-    ends = np.cumsum(group_weights)
-    bins = (N_BINS * (ends - group_weights / 2) / ends[-1]).astype(np.intp)
-    # In exact arithmetic neither is needed: rounding alone could pass the end or step back.
-    bins = np.maximum.accumulate(np.minimum(bins, N_BINS - 1))
-    firsts = starts[np.diff(bins, prepend=-1) > 0]
-    totals = np.add.reduceat(weights, firsts)
-    columns = (
-        np.diff(firsts, append=len(labels)),
-        np.add.reduceat(weights * probabilities, firsts) / totals,
-        np.add.reduceat(weights * labels, firsts) / totals,
-    )
-    return tuple(CalibrationBin(*row) for row in zip(*(each.tolist() for each in columns)))
 
 
 def _entropy(share: float) -> float:
@@ -216,13 +220,9 @@ def _read_rows(
     for name, column in (("logits", z), ("weights", s)):
         if len(column) != len(y):
             raise InputError(f"{len(y)} labels and {len(column)} {name}: a row needs one of each")
-    if not len(y):
-        raise InputError("no rows: nothing to evaluate")
     _refuse(~np.isin(y, (0, 1)), y, "labels", "0 or 1")
     _refuse(~np.isfinite(z), z, "logits", "a finite number")
     _refuse(~(np.isfinite(s) & (s >= 0)), s, "weights", "a finite number, 0 or more")
-    if not 0 < s.sum() < np.inf:
-        raise InputError(f"the weights sum to {s.sum()}: expected a finite sum above 0")
     return y, z, s
 
 

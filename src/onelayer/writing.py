@@ -18,6 +18,8 @@ Write = Callable[[BinaryIO], object]
 # descriptor is used: opening /dev/stdout anew would start at byte 0 of `>> all.csv`.
 _NAMED_DESCRIPTORS = {"/dev/stdout": 1, "/dev/stderr": 2}
 _NUMBERED_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
+# Pieces small enough that Ctrl-C is obeyed between two of them.
+_PIECE_BYTES = 1 << 20
 _BESIDE = ".onelayer-"
 _MAX_LINKS = 40  # as many as Linux itself follows
 _CANNOT_SYNC_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
@@ -69,6 +71,16 @@ def check_target(path: str | os.PathLike[str]) -> None:
         if os.path.isdir(name) or name.endswith(os.sep):
             raise InputError(f"cannot write {printable(name)}: it is a folder; name a file in it")
         _check_permissions(printable(name), os.path.realpath(name))
+
+
+def write_whole(stream: BinaryIO, encoded: bytes | memoryview) -> None:
+    """Write all bytes to a stream, which may take fewer at a time than it is given.
+
+    So does the standard output of `python -u` where a reader has gone away in the midst of it.
+    """
+    rest = memoryview(encoded)
+    while rest:
+        rest = rest[stream.write(rest[:_PIECE_BYTES]) :]
 
 
 def printable(name: str | os.PathLike[str]) -> str:

@@ -138,8 +138,7 @@ def train_streamed(
 
 def save_model(model: "Model", output: str) -> int:
     """Write the model file, and return its size in bytes."""
-    from onelayer.table.writing import write_whole
-    from onelayer.writing import replace_file
+    from onelayer.writing import replace_file, write_whole
 
     encoded = model.to_bytes()
     if output == STANDARD:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -14,7 +14,8 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from onelayer.errors import DataWarning, InputError
-from onelayer.writing import replace_file
+from onelayer.table.parquet import write_parquet
+from onelayer.writing import replace_file, write_whole
 
 if TYPE_CHECKING:
     from onelayer.table.reading import Table
@@ -23,8 +24,6 @@ STANDARD_OUTPUT = "-"
 _SEPARATORS = {"": ",", ".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _PARQUET = (".parquet", ".pq")
 _OURS = ("row", "probability", "prediction")
-# Pieces small enough that Ctrl-C is obeyed between two of them.
-_PIECE_BYTES = 1 << 20
 # What a spreadsheet runs as a formula; a sign runs nothing unless a name or a call follows it.
 _FORMULA = r"^(?:[=@\t\r](?s:.)|[+\-](?s:.)*[A-Za-z(|!=@])"
 
@@ -75,12 +74,7 @@ def tabulate_predictions(
 
 
 def write_predictions(path: str, columns: Mapping[str, Any]) -> None:
-    """Write columns of one length to a file, which is the old one or the new one, never half.
-
-    Numbers are written so that they read back to the same bits. In CSV and TSV, text that a
-    spreadsheet would run as a formula (it begins with = @, a tab or a line end, or with + - and
-    holds a name or a call) gets an apostrophe before it, and a warning counts such cells; Parquet
-    holds all as is.
+    """Write columns of one length to a file; see `write_batches`.
 
     Arguments
     ---------
@@ -88,6 +82,33 @@ def write_predictions(path: str, columns: Mapping[str, Any]) -> None:
         Ends in .csv, .tsv (or .tab) or .parquet (or .pq); "-" is CSV on standard output.
     columns
         Name -> values.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/out.csv"
+    ...     write_predictions(path, {"row": [1, 2], "probability": [0.25, 0.5]})
+    ...     Path(path).read_text()
+    'row,probability\\n1,0.25\\n2,0.5\\n'
+    """
+    write_batches(path, [columns])
+
+
+def write_batches(path: str, batches: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as they come to a file, which is the old one or the new one, never half.
+
+    The bytes do not depend on the batches, of which a few are held at a time. Numbers are written
+    so that they read back to the same bits. In CSV and TSV, text that a spreadsheet would run as a
+    formula (it begins with = @, a tab or a line end, or with + - and holds a name or a call) gets
+    an apostrophe before it, and a warning counts such cells; Parquet holds all as is.
+
+    Arguments
+    ---------
+    path
+        Ends in .csv, .tsv (or .tab) or .parquet (or .pq); "-" is CSV on standard output, which
+        gets the rows of each batch as soon as they are there.
+    batches
+        Name -> values, of one length; the same names in each. An error that it raises leaves the
+        old file as it was.
 
     Raises
     ------
@@ -98,34 +119,38 @@ def write_predictions(path: str, columns: Mapping[str, Any]) -> None:
     -----
     DataWarning
         With the number of cells that got an apostrophe.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = f"{folder}/out.csv"
-    ...     write_predictions(path, {"row": [1, 2], "probability": [0.25, 0.5]})
-    ...     Path(path).read_text()
-    'row,probability\\n1,0.25\\n2,0.5\\n'
     """
     check_suffix(path)
-    encoded = _encode(path, pl.DataFrame(dict(columns)))
-    if path == STANDARD_OUTPUT:
-        write_whole(sys.stdout.buffer, encoded)
+    frames = (pl.DataFrame(dict(columns)) for columns in batches)
+    if Path(path).suffix.lower() in _PARQUET and path != STANDARD_OUTPUT:
+        replace_file(path, lambda stream: write_parquet(stream, frames))
+    elif path == STANDARD_OUTPUT:
+        _write_text(sys.stdout.buffer, frames, path)
     else:
-        replace_file(path, lambda stream: write_whole(stream, encoded))
+        replace_file(path, lambda stream: _write_text(stream, frames, path))
 
 
-def _encode(path: str, frame: pl.DataFrame) -> memoryview:
-    stream = io.BytesIO()
-    suffix = "" if path == STANDARD_OUTPUT else Path(path).suffix.lower()
-    if suffix in _PARQUET:
-        frame.write_parquet(stream)
-    else:
-        _disarm(frame, path).write_csv(stream, separator=_SEPARATORS[suffix])
-    return stream.getbuffer()
+def _write_text(stream: BinaryIO, frames: Iterable[pl.DataFrame], path: str) -> None:
+    separator = "," if path == STANDARD_OUTPUT else _SEPARATORS[Path(path).suffix.lower()]
+    armed = 0
+    for number, frame in enumerate(frames):
+        harmless, count = _disarm(frame)
+        armed += count
+        encoded = io.BytesIO()
+        harmless.write_csv(encoded, separator=separator, include_header=not number)
+        write_whole(stream, encoded.getbuffer())
+    if armed:
+        where = "standard output" if path == STANDARD_OUTPUT else path
+        warnings.warn(
+            f"{where}: {armed:,} cells that a spreadsheet would run as a formula got an "
+            "apostrophe in front; a .parquet file holds them as they are",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
-def _disarm(frame: pl.DataFrame, path: str) -> pl.DataFrame:
-    """Put an apostrophe before what a spreadsheet would run."""
+def _disarm(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Put an apostrophe before what a spreadsheet would run, and count such cells."""
     texts = [name for name, kind in frame.schema.items() if kind == pl.String]
     runs = {
         name: pl.col(name).str.contains(_FORMULA)
@@ -135,25 +160,9 @@ def _disarm(frame: pl.DataFrame, path: str) -> pl.DataFrame:
     armed = frame.select(total.sum().alias(name) for name, total in runs.items())
     count = int(sum(armed.row(0))) if texts else 0
     if not count:
-        return frame
-    where = "standard output" if path == STANDARD_OUTPUT else path
-    warnings.warn(
-        f"{where}: {count:,} cells that a spreadsheet would run as a formula got an apostrophe in "
-        "front; a .parquet file holds them as they are",
-        DataWarning,
-        stacklevel=4,
-    )
-    return frame.with_columns(
+        return frame, 0
+    mended = frame.with_columns(
         pl.when(is_run).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
         for name, is_run in runs.items()
     )
-
-
-def write_whole(stream: BinaryIO, encoded: bytes | memoryview) -> None:
-    """Write all bytes to a stream, which may take fewer at a time than it is given.
-
-    So does the standard output of `python -u` where a reader has gone away in the midst of it.
-    """
-    rest = memoryview(encoded)
-    while rest:
-        rest = rest[stream.write(rest[:_PIECE_BYTES]) :]
+    return mended, count

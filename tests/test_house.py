@@ -49,6 +49,8 @@ ROOMS = (
     "ranking",
     "judging",
     "evaluate",
+    "labelling",
+    "contributions",
     "explain",
     "facts",
     "model_file",

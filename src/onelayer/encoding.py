@@ -1,6 +1,7 @@
 """From a table, however it is handed in, to the features that solvers and scoring take."""
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,30 +25,50 @@ def read_rows(table: Any) -> Table:
     return read_table(table)
 
 
-def encode_rows(schema: Schema, raw: Table) -> MixedFeatures:
-    """Encode rows to be scored, and say once what no training row held."""
+class Surprises:
+    """Counts what no training row held, column by column, and says it once for many batches."""
+
+    def __init__(self) -> None:
+        self._unseen: Counter[str] = Counter()
+        self._newly_missing: Counter[str] = Counter()
+
+    def add(self, encoded: Encoded) -> None:
+        """Count those of some more rows."""
+        self._unseen.update(encoded.unseen)
+        self._newly_missing.update(encoded.newly_missing)
+
+    def warn(self, name: str, stacklevel: int = 2) -> None:
+        """Say how many there were in the table of this name, if any."""
+        parts = [f"{column!r} ({count:,} rows)" for column, count in self._unseen.items()]
+        parts += [
+            f"{column!r} (missing in {count:,} rows)"
+            for column, count in self._newly_missing.items()
+        ]
+        if parts:
+            warnings.warn(
+                f"{name}: values that no training row held, in {', '.join(parts)}: "
+                "read as 'other' or as the mean",
+                DataWarning,
+                stacklevel=stacklevel + 1,
+            )
+
+
+def encode_rows(schema: Schema, raw: Table, surprises: Surprises | None = None) -> MixedFeatures:
+    """Encode rows to be scored, and say once what no training row held.
+
+    With `surprises` that is counted there instead, for the caller to say.
+    """
     encoded = schema.encode(raw)
-    _warn_of_unseen(raw, encoded)
+    counted = Surprises() if surprises is None else surprises
+    counted.add(encoded)
+    if surprises is None:
+        counted.warn(raw.name, stacklevel=3)
     return to_features(encoded)
 
 
 def to_features(encoded: Encoded) -> MixedFeatures:
     """Encoded rows as the features that solvers and scoring take."""
     return MixedFeatures(encoded.numeric, encoded.codes, encoded.level_counts, encoded.words)
-
-
-def _warn_of_unseen(raw: Table, encoded: Encoded) -> None:
-    parts = [f"{column!r} ({count:,} rows)" for column, count in encoded.unseen.items()]
-    parts += [
-        f"{column!r} (missing in {count:,} rows)" for column, count in encoded.newly_missing.items()
-    ]
-    if parts:
-        warnings.warn(
-            f"{raw.name}: values that no training row held, in {', '.join(parts)}: "
-            "read as 'other' or as the mean",
-            DataWarning,
-            stacklevel=4,
-        )
 
 
 def name_rows(schema: Schema, raw: Table, chosen: NDArray[np.bool_]) -> Naming:
@@ -62,11 +83,11 @@ def name_rows(schema: Schema, raw: Table, chosen: NDArray[np.bool_]) -> Naming:
     return Naming(schema.feature_names, lines, "line" if in_file else "row", scale, origin)
 
 
-def warn_of_rows_without_target(raw: Table, target: str, count: int) -> None:
+def warn_of_rows_without_target(name: str, target: str, count: int) -> None:
     """Say how many rows have no value in the target."""
     if count:
         warnings.warn(
-            f"{raw.name}: {count:,} rows without a value in {target!r} are left out",
+            f"{name}: {count:,} rows without a value in {target!r} are left out",
             DataWarning,
             stacklevel=3,
         )

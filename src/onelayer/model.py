@@ -2,8 +2,7 @@
 
 import os
 import re
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
@@ -11,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.certificate import Certificate
-from onelayer.encoding import encode_rows, read_rows, warn_of_rows_without_target
-from onelayer.errors import DataWarning, InputError, ModelFileError
-from onelayer.evaluate import Evaluation, evaluate
+from onelayer.contributions import contribute
+from onelayer.encoding import encode_rows, read_rows
+from onelayer.errors import InputError, ModelFileError
+from onelayer.evaluate import Evaluation, evaluate_batches
 from onelayer.explain import Explanation, explain_row
 from onelayer.facts import Revision
 from onelayer.facts import TrainingFacts as TrainingFacts
+from onelayer.features.mixed import MixedFeatures
+from onelayer.labelling import label_batches
 from onelayer.model_file import (
     SECTIONS,
     encode_model_file,
@@ -25,13 +27,13 @@ from onelayer.model_file import (
     write_model_file,
 )
 from onelayer.network import sigmoid
+from onelayer.ranking import RUN_ROWS
 from onelayer.scoring import predict_logits
 from onelayer.stored import from_stored, to_stored
 from onelayer.strength.choice import StrengthChoice
 from onelayer.summary import Summary
 from onelayer.summary_section import SummarySection, from_section, to_section
 from onelayer.table.levels import read_levels
-from onelayer.table.reading import Table
 from onelayer.table.schema import Schema
 
 Array = NDArray[Any]
@@ -133,8 +135,7 @@ class Model:
         -----
         DataWarning: with counts, for levels that training has never seen.
         """
-        features = encode_rows(self.schema, read_rows(table))
-        return np.asarray(predict_logits(features, self.W, self.b, n_jobs)[0])
+        return self._score(encode_rows(self.schema, read_rows(table)), n_jobs)
 
     def predict_proba(self, table: Any, n_jobs: int | None = None) -> Array:
         """Probabilities (n, 2): of the negative value, and of the positive one."""
@@ -162,36 +163,22 @@ class Model:
     def evaluate(self, table: Any) -> Evaluation:
         """Judge the model on a table that has the target; weighted where it has the weights.
 
+        An iterator of `Table` is a table in parts, of which one is in memory at a time: the answer
+        is the same to the last bit. What cannot be held meanwhile, 16 bytes a row, is put aside in
+        a temporary file (see TMPDIR).
+
         Warns
         -----
-        DataWarning: rows without a target are left out; the column of weights is not there.
+        DataWarning: rows without a target are left out; the column of weights is not there;
+            values that training has never seen.
         """
-        raw = read_rows(table)
-        labels = self.schema.labels(raw)
-        weights = self._find_weights(raw)
-        known = ~np.isnan(labels)
-        judged = known if weights is None else known & (weights > 0)
-        if not judged.any():
-            weighed = "" if weights is None else "a weight and "
-            raise InputError(f"{raw.name}: no row has {weighed}a value in {self.target!r}")
-        warn_of_rows_without_target(raw, self.target, int(np.sum(~known)))
-        logits = self.predict_logits(raw)
-        return evaluate(
-            labels[judged],
-            logits[judged],
-            None if weights is None else weights[judged],
-            threshold=self.threshold,
-        )
+        in_parts = isinstance(table, Iterator)
+        parts = table if in_parts else [read_rows(table)]
+        labelled = label_batches(self.schema, parts, self._score)
+        return evaluate_batches(labelled, self.threshold, run_rows=RUN_ROWS if in_parts else None)
 
-    def _find_weights(self, raw: Table) -> Array | None:
-        if self.schema.weight is None or self.schema.weight in raw.frame.columns:
-            return self.schema.weights(raw)
-        warnings.warn(
-            f"{raw.name}: no column {self.schema.weight!r} with the weights: all rows count alike",
-            DataWarning,
-            stacklevel=3,
-        )
-        return None
+    def _score(self, features: MixedFeatures, n_jobs: int | None = None) -> Array:
+        return np.asarray(predict_logits(features, self.W, self.b, n_jobs)[0])
 
     def judged_on(self, table: Any) -> "Model":
         """The same model with the evaluation on another table."""
@@ -214,22 +201,22 @@ class Model:
                 f"{raw.frame.height - 1}"
             )
         one = raw.pick(row)
-        features = encode_rows(self.schema, one).back(np.ones((1, 1)))[0]
-        columns = tuple(dict.fromkeys(self.schema.feature_columns))
+        columns, owners = self.explained_columns
         na = (*self.schema.na, *raw.na)
         return explain_row(
             columns,
             [read_levels(one.frame[column], na)[0] or "missing" for column in columns],
-            self._sum_by_column(columns, features),
-            self._sum_by_column(columns, self.averages),
+            contribute(encode_rows(self.schema, one), self.W[0], owners, len(columns))[0],
+            np.bincount(owners, self.W[0] * self.averages, len(columns)),
             float(self.b[0, 0]),
         )
 
-    def _sum_by_column(self, columns: tuple[str, ...], features: Array) -> Array:
-        """What each column of the table adds to the log-odds."""
+    @property
+    def explained_columns(self) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+        """The columns learnt from, and for each feature the place of its column among them."""
+        columns = tuple(dict.fromkeys(self.schema.feature_columns))
         place = {column: j for j, column in enumerate(columns)}
-        owner = np.array([place[column] for column in self.schema.feature_columns])
-        return np.bincount(owner, self.W[0] * features, len(columns))
+        return columns, np.array([place[column] for column in self.schema.feature_columns])
 
     def to_dict(self) -> dict[str, Any]:
         """The sections of the model file."""

@@ -161,7 +161,7 @@ def _learn(
 ) -> Model:
     """The model of a table in memory."""
     rows = _draw_rows(raw, split, choices["positive"])
-    warn_of_rows_without_target(raw, split.target, int(np.isnan(rows.labels).sum()))
+    warn_of_rows_without_target(raw.name, split.target, int(np.isnan(rows.labels).sum()))
     schema = _infer(raw, split, choices, rows.trained)
     features, kind = to_features(schema.encode(raw)), settings.weight_kind
     block = rows.block(features, rows.trained)

@@ -147,7 +147,7 @@ def _revise(
     watch: Callable[[Progress], None] | None,
 ) -> Model:
     other, facts = None if test is None else read_rows(test), model.training
-    warn_of_rows_without_target(rows.raw, model.target, int(np.isnan(rows.labels).sum()))
+    warn_of_rows_without_target(rows.raw.name, model.target, int(np.isnan(rows.labels).sum()))
     features = encode_rows(model.schema, rows.raw)
     block = Block(features, rows.labels[None], rows.weights).take(np.flatnonzero(rows.chosen))
     block = replace(block, weights=scale_weights(block.weights, facts.weight_kind))

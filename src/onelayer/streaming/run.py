@@ -152,7 +152,7 @@ class Run:
         labels = schema.labels(table)
         weights = np.broadcast_to(1.0, len(labels))
         if schema.weight is not None:
-            weights = read_weights(table, schema.weight, self.split.na, some=False)
+            weights = read_weights(table, schema.weight, self.split.na, in_part=True)
         features = to_features(schema.encode(table))
         whole = Block(features, np.nan_to_num(labels)[None].astype(np.int8), weights)
         return whole.take(np.flatnonzero(there)), held[there]

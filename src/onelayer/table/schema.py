@@ -61,8 +61,10 @@ class Schema:
         """Return (n,) labels 0 and 1, nan where the target is missing; see `Target.labels`."""
         return self.target.labels(table, self._words_for_missing(table))
 
-    def weights(self, table: Table) -> NDArray[np.float64] | None:
+    def weights(self, table: Table, *, in_part: bool = False) -> NDArray[np.float64] | None:
         """Return (n,) weights, not negative and not all 0; None where no column has them.
+
+        With `in_part` the rows are some of the table's, and may well have no weight at all.
 
         Raises
         ------
@@ -71,7 +73,8 @@ class Schema:
         """
         if self.weight is None:
             return None
-        return read_weights(table, self.weight, self._words_for_missing(table))
+        words = self._words_for_missing(table)
+        return read_weights(table, self.weight, words, in_part=in_part)
 
     def _words_for_missing(self, table: Table) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.na, *table.na)))
@@ -196,8 +199,10 @@ def infer_schema(
     return Schema(columns, chosen, weight, tuple(table.na))
 
 
-def read_weights(table: Table, name: str, na: Sequence[str] = (), some: bool = True) -> Floats:
-    """Return (n,) weights of a column; `some` requires one above 0; see `Schema.weights`."""
+def read_weights(
+    table: Table, name: str, na: Sequence[str] = (), *, in_part: bool = False
+) -> Floats:
+    """Return (n,) weights of a table's column; see `Schema.weights`."""
     require_columns(table, [name])
     raw = table.frame[name]
     values = read_numbers(raw, Number(), na)
@@ -205,7 +210,7 @@ def read_weights(table: Table, name: str, na: Sequence[str] = (), some: bool = T
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise refuse_value(table, row, name, "is no weight: a number of 0 or more is needed")
-    if some and values.size and not values.any():
+    if values.size and not values.any() and not in_part:
         raise InputError(f"{table.name}, column {name!r}: all weights are 0")
     return values
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onelayer.blocks import Block
 from onelayer.encoding import to_features
 from onelayer.errors import InputError
-from onelayer.evaluate import Evaluation, evaluate
+from onelayer.evaluate import Evaluation, evaluate_batches
 from onelayer.facts import TrainingFacts, state_solution
 from onelayer.fitting import fit
 from onelayer.inference import summarise_training
@@ -33,6 +33,8 @@ Array = NDArray[Any]
 
 SAMPLE_SHARE = 8  # one part in so many of the memory for the solver's sample,
 BATCH_SHARE = 32  # and for a batch of raw rows, which is decoded, encoded and copied on the way
+RANKED_SHARE = 10  # and for the scores of rows held out, as they are ranked:
+RANKED_BYTES = 64  # with what it takes to sort them
 PIECES = 2  # of a file that may be in memory at a time
 HESSIANS = 16  # that are in memory at a time: of blocks under way, their sum, its factor
 TRAINED, HELD = "trained", "held"
@@ -228,8 +230,9 @@ class Run:
             logits = predict_logits(block.features, solution.W, solution.b, 1)[0]
             return block.labels[0], logits, block.weights
 
-        labels, logits, weights = map(np.concatenate, zip(*rows.map(score), strict=True))
-        return evaluate(labels, logits, weights, threshold)
+        run_rows = max(1, self.means.memory // RANKED_SHARE // RANKED_BYTES)
+        folder = str(self.workspace.folder)
+        return evaluate_batches(rows.map(score), threshold, run_rows=run_rows, folder=folder)
 
     def _state_facts(self, rows: FileRows, solution: Solution, settings: Settings) -> TrainingFacts:
         n_rows, n_there, n_held, left_out = self.workspace.state["counts"]

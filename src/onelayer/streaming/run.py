@@ -38,7 +38,7 @@ RANKED_BYTES = 64  # with what it takes to sort them
 PIECES = 2  # of a file that may be in memory at a time
 HESSIANS = 16  # that are in memory at a time: of blocks under way, their sum, its factor
 TRAINED, HELD = "trained", "held"
-SAVED_EVERY = 16  # batches encoded between two notes of how far the cache is
+SAVED_EVERY = 64  # batches encoded between two notes of how far the cache is
 
 
 class Run:
@@ -157,7 +157,7 @@ class Run:
             weights = read_weights(table, schema.weight, self.split.na, in_part=True)
         features = to_features(schema.encode(table))
         whole = Block(features, np.nan_to_num(labels)[None].astype(np.int8), weights)
-        return whole.take(np.flatnonzero(there)), held[there]
+        return (whole, held) if there.all() else (whole.take(np.flatnonzero(there)), held[there])
 
     def learn(self, schema: Schema, settings: Settings) -> Model:
         """Passes over the encoded rows until the optimum is proved; then those held out."""

@@ -179,6 +179,7 @@ def open_stream(
     3 [('29', 'm', '2024')] year=2024/loans.csv, line 3
     >>> stream.rows
     4
+    >>> folder.cleanup()
     """
     words = (na,) if isinstance(na, str) else tuple(na)
     if isinstance(names, str):

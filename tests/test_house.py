@@ -64,6 +64,8 @@ ROOMS = (
 EVERYWHERE = {"numpy", "scipy"}
 DOORS = {
     "polars": "table",
+    "pyarrow": "table",
+    "adbc_driver_postgresql": "table",
     "backports": "table",  # zstd, which Python 3.14 has of its own as `compression`
     "sklearn": "estimator",
     "threadpoolctl": "rows",
@@ -150,6 +152,7 @@ def test_each_library_has_one_door(name):
 def test_what_is_imported_is_declared():
     declared = (HOME.parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     names = {"sklearn": "scikit-learn", "backports": "backports.zstd"}
+    names["adbc_driver_postgresql"] = "adbc-driver-postgresql"
     for library in (*EVERYWHERE, *DOORS):
         assert re.search(rf'"{names.get(library, library)}>=', declared), library
 

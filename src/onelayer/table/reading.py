@@ -168,7 +168,7 @@ def read_table(source: Any, *, names: Sequence[str] | None = None, na: Sequence[
     if isinstance(names, str):
         raise InputError(f"names is the text {names!r}; a list of names is expected")
     if isinstance(source, Table):
-        _refuse_names(names, source.name)
+        refuse_names(names, source.name)
         return replace(source, na=words) if words else source
     if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
         return _read_frame(source, names, words)
@@ -185,11 +185,12 @@ def _read_frame(source: object, names: Sequence[str] | None, na: tuple[str, ...]
             f"cannot read a table from {type(source).__name__}; expected a path, a file open for "
             "reading bytes, a frame (polars, pandas, pyarrow), a dict of columns or a list of dicts"
         )
-    _refuse_names(names, name_frame(source))
+    refuse_names(names, name_frame(source))
     return Table(frame_to_polars(source), name_frame(source), na=na)
 
 
-def _refuse_names(names: Sequence[str] | None, source: str) -> None:
+def refuse_names(names: Sequence[str] | None, source: str) -> None:
+    """Refuse names for what has its own."""
     if names is not None:
         raise InputError(
             f"{source}: has names of its own; names are for text files without a header"
@@ -222,7 +223,7 @@ def _read_file(data: bytes, name: str, suffix: str, names: Sequence[str] | None)
     data = unpack(data, name)
     kind = recognise(data, suffix, name)
     if kind != TEXT:
-        _refuse_names(names, name)
+        refuse_names(names, name)
         return Table(_read_typed(data, kind, name), name)
     text = decode_text(data, name)
     read = read_delimited(text, name, names, prefer_tab=suffix in (".tsv", ".tab"))

@@ -11,8 +11,11 @@ import polars as pl
 
 from onelayer.errors import InputError
 from onelayer.table.containers import TEXT, suffix_of
+from onelayer.table.database import SQLITE, Address, is_address, read_address
 from onelayer.table.pieces import Piece, Source, gather
-from onelayer.table.reading import Table
+from onelayer.table.postgres import PostgresRows
+from onelayer.table.reading import Table, refuse_names
+from onelayer.table.sqlite import SqliteRows
 from onelayer.table.stream_files import (
     Found,
     find_files,
@@ -139,20 +142,29 @@ def open_stream(
     *,
     names: Sequence[str] | None = None,
     na: Sequence[str] = (),
+    query: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
 ) -> Stream:
-    """Open a table to be read a batch at a time: a file, a folder, a glob, or a list of these.
+    """Open a table to be read a batch at a time: files larger than memory, or a database.
 
     Parameters
     ----------
     source
-        Parquet, Arrow IPC (file or stream) or delimited text, all of one kind and with the same
-        columns in any order; text also compressed (gzip, xz, bzip2, Zstandard). A folder is taken
-        with all below it but names that begin with a dot or an underscore; folders named
-        `year=2024` make a column `year` of text. Rows stand in the order of the sorted paths.
+        A file, a folder, a glob, or a list of these: Parquet, Arrow IPC (file or stream) or
+        delimited text, all of one kind and with the same columns in any order; text also compressed
+        (gzip, xz, bzip2, Zstandard). A folder is taken with all below it but names that begin with
+        a dot or an underscore; folders named `year=2024` make a column `year` of text. Rows stand
+        in the order of the sorted paths. Or `sqlite:///loans.db?table=loans` (four slashes before
+        a whole path), or `postgresql://host/database?table=loans`.
     names
         The columns of text files that have no header.
     na
         The user's own words for a missing value.
+    query
+        A SELECT to a database, instead of a table.
+    folder
+        Where the answer of a PostgreSQL server is kept as long as the stream is; the system's
+        folder for temporary files if None.
 
     Raises
     ------
@@ -184,16 +196,39 @@ def open_stream(
     words = (na,) if isinstance(na, str) else tuple(na)
     if isinstance(names, str):
         raise InputError(f"names is the text {names!r}; a list of names is expected")
+    if isinstance(source, str) and is_address(source):
+        refuse_names(names, source.partition("://")[0])
+        rows = _open_database(read_address(source, query), folder)
+        return _make_stream(rows.name, [(rows, {})], rows.fingerprint, words)
+    if query is not None:
+        raise InputError(f"{source}: a query is for a database; give its address")
     files = find_files(source)
     name = _name(source, files)
     if len(files) > 1:
         files = [found for found in files if not is_blank(found)]
     opened = _open_files(files, names)
-    kept = [(one, dict(found.partitions)) for one, found in opened if one.rows != 0]
+    sources = [(one, dict(found.partitions)) for one, found in opened]
+    return _make_stream(name, sources, fingerprint_files(files), words)
+
+
+def _make_stream(
+    name: str,
+    sources: Sequence[tuple[Source, Mapping[str, str | None]]],
+    fingerprint: str,
+    na: tuple[str, ...],
+) -> Stream:
+    kept = tuple(pair for pair in sources if pair[0].rows != 0)
     if not kept:
-        raise _refuse_empty(name, opened[0][0])
-    schema = _settle_schema(kept)
-    return Stream(name, MappingProxyType(schema), fingerprint_files(files), tuple(kept), words)
+        raise _refuse_empty(name, sources[0][0])
+    return Stream(name, MappingProxyType(_settle_schema(kept)), fingerprint, kept, na)
+
+
+def _open_database(
+    address: Address, folder: str | os.PathLike[str] | None
+) -> SqliteRows | PostgresRows:
+    if address.kind == SQLITE:
+        return SqliteRows(address)
+    return PostgresRows(address, None if folder is None else Path(folder))
 
 
 def _name(source: Any, files: Sequence[Found]) -> str:
@@ -223,10 +258,7 @@ def _open_file(found: Found, kind: str, packed: bool, names: Sequence[str] | Non
     if kind == TEXT:
         tabs = suffix_of(found.name) in (".tsv", ".tab")
         return TextFile(Path(found.path), found.name, names, prefer_tab=tabs)
-    if names is not None:
-        raise InputError(
-            f"{found.name}: has names of its own; names are for text files without a header"
-        )
+    refuse_names(names, found.name)
     if packed:
         raise InputError(
             f"{found.name}: a compressed {kind} file, which cannot be read in parts; unpack it"

@@ -218,3 +218,10 @@ def test_bounds_of_wide_sparse_columns():
         for column, constant in ((5, 0.0), (7, 2.5)):
             assert low[column] == high[column] == constant
         assert low[9] == held[:, 9].min()
+
+
+def test_sparse_rows_without_columns_have_an_empty_hessian():
+    """The first working set of a path may be empty."""
+    X = SparseFeatures(sparse.csr_array((5, 0)))
+    assert X.curvature(np.ones(5)).shape == (0, 0)
+    assert X.linear(np.zeros((1, 0))).tolist() == [[0.0] * 5]

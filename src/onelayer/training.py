@@ -69,6 +69,7 @@ def train(
     n_jobs: int | None = None,
     watch: Callable[[Progress], None] | None = None,
     weight_kind: WeightKind = "frequency",
+    query: str | None = None,
     memory: int | str | None = None,
     cache: str | os.PathLike[str] | bool = True,
     resume: bool = False,
@@ -79,7 +80,8 @@ def train(
 
     Parameters
     ----------
-    table: a path (CSV, TSV, Parquet, Arrow; compressed or not), "-", or any frame.
+    table: a path (CSV, TSV, Parquet, Arrow; compressed or not), "-", or any frame; or what is read
+        in batches: a folder, a glob, a list of files, a database, see `open_stream`.
     target: the column to predict, of two values. positive: the value that is 1, of any number.
     weight: the column of row weights. drop: columns to leave out. keep: columns to use though they
         look like identifiers or leaks. protected: columns kept for audit, never used.
@@ -96,6 +98,7 @@ def train(
 
     weight_kind: what the weights are: "frequency" (2 is the row twice) or "sampling" (survey
         weights: divided by their mean, and the summary's errors are robust).
+    query: a SELECT to the database instead of one of its tables.
     memory: how much to use at most beside the program itself, in bytes or as "500MB": the table is
         then read in batches and its encoded rows are kept on disk. A folder, a glob, a list of
         files or a database is always read so, within a quarter of the machine's memory.
@@ -142,9 +145,10 @@ def train(
     if is_streamed(table, memory):
         folder = None if isinstance(cache, bool) else Path(cache)
         means = Means(read_memory(memory), folder, cache is not False, resume, n_jobs, tell, say)
-        found = train_streamed(
-            open_stream(table, names=names, na=na), split, means, choices, settings
-        )
+        source = open_stream(table, names=names, na=na, query=query, folder=folder)
+        found = train_streamed(source, split, means, choices, settings)
+    elif query is not None:
+        raise InputError("query is for a database, such as sqlite:///loans.db")
     if not isinstance(found, Model):
         raw = found or read_table(table, names=names, na=na)
         found = _learn(raw, split, choices, settings, n_jobs, watch)

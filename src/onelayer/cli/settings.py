@@ -120,6 +120,7 @@ def _options_of_fit() -> list[Any]:
 
 def _options_of_long_tables() -> list[Any]:
     return [
+        click.option("--query", metavar="SELECT", help="What to ask a database, not a table of it."),
         click.option(
             "--memory",
             metavar="SIZE",

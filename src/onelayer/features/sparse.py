@@ -89,7 +89,7 @@ class SparseFeatures:
     def _curvature_by_parts(self, q: Array) -> Array:
         """The same, a few rows at a time written out with their zeros."""
         H = np.zeros((self.n_columns, self.n_columns))
-        step = max(64, DENSE_PART // self.n_columns)
+        step = max(64, DENSE_PART // max(1, self.n_columns))
         for start in range(0, self.n_rows, step):
             part = self.rows(start, start + step)
             H += DenseFeatures(part.values.toarray()).curvature(q[start : start + step])

@@ -108,7 +108,7 @@ class Objective:
     def evaluate(self, theta: Array, hessian: bool = False, diagonal: bool = False) -> Evaluation:
         """F and its derivatives at `theta` in one pass over the rows."""
         W, bias = self.where.to_tiles(theta)
-        total = self.rows.reduce(lambda block: self._sum(block, W, bias, hessian, diagonal))
+        total = self.rows.reduce(_Measure(self.loss, W, bias, hessian, diagonal))
         gradient = self.standardise(total.weights, total.biases) + self.penalty * theta
         ridge = 0.5 * self._by_group(self.penalty * np.square(theta)).sum(axis=1)
         return Evaluation(
@@ -132,21 +132,7 @@ class Objective:
         W, bias = self.where.to_tiles(theta)
         U, step = self.where.to_tiles(np.where(self.where.frozen, 0, V))
 
-        def product(block: Block) -> tuple[Array, Array]:
-            dW, db = np.zeros_like(U), np.zeros_like(step)
-            for tile in block.stretches(self.n_outputs):
-                terms = self.loss.terms(_logits(tile, W, bias), tile.labels)
-                turned = _logits(tile, U, step)
-                if terms.probability is None:
-                    turned *= terms.curvature
-                else:
-                    mean = (terms.probability * turned).sum(axis=0)
-                    turned = terms.probability * (turned - mean)
-                turned *= tile.weights
-                dW += tile.features.back(turned)
-                db += turned.sum(axis=1)
-            return dW, db
-
+        product = _Product(self.loss, W, bias, U, step)
         dW, db = self.rows.reduce(product, lambda a, b: (a[0] + b[0], a[1] + b[1]))
         return np.asarray(self.standardise(dW, db) + self.penalty * V)
 
@@ -166,52 +152,6 @@ class Objective:
         ones, zeros = np.log(self.rows.reduce(count))
         theta[:, -1] = ones - (zeros if sigmoid else ones.mean())
         return theta
-
-    def _sum(self, block: Block, W: Array, bias: Array, hessian: bool, diagonal: bool) -> Sums:
-        # Added up as they come: the Hessians of all tiles side by side would be many.
-        tiles = block.stretches(self.n_outputs)
-        return reduce(add, (self._sum_tile(tile, W, bias, hessian, diagonal) for tile in tiles))
-
-    def _sum_tile(self, tile: Block, W: Array, bias: Array, hessian: bool, diagonal: bool) -> Sums:
-        s, Z = tile.weights, _logits(tile, W, bias)
-        second = hessian or diagonal
-        # Rows of one weight need no product with it, row by row; nor their curvatures.
-        even = is_even(s) and s[0] > 0
-        terms: Slopes = (
-            self.loss.slopes(Z, tile.labels)
-            if even and not second
-            else self.loss.terms(Z, tile.labels)
-        )
-        residual = terms.residual
-        residual *= s[:1] if even else s
-        margin = terms.margin if even or s.all() else np.where(s > 0, terms.margin, np.inf)
-        sums = Sums(
-            loss=terms.loss.sum(axis=1) * s[0] if even else terms.loss @ s,
-            weights=tile.features.back(residual),
-            biases=residual.sum(axis=1),
-            miss=self._by_group(np.vecdot(residual, residual)).sum(axis=1),
-            least_curvature=self.loss.least_curvature(terms, s),
-            least_margin=margin.min(axis=1),
-        )
-        if isinstance(terms, Terms) and second:
-            sums.bias_curvature = bias_curvature(terms, s)
-            if hessian:
-                sums.second = self._second(tile, terms.curvature, terms.probability)
-            if diagonal:
-                sums.diagonal = _bordered_squares(tile, terms.curvature * s)
-        return sums
-
-    def _second(self, tile: Block, curvature: Array, probability: Array | None) -> Array:
-        """For each pair of outputs, sum s q (x, 1) (x, 1)', (pairs, p + 1, p + 1)."""
-        pairs = list(self.loss.pairs())
-        out = np.empty((len(pairs), self.width, self.width))
-        for place, (k, j) in enumerate(pairs):
-            if k == j or probability is None:
-                out[place] = _bordered_curvature(tile, tile.weights * curvature[k])
-            else:
-                q = tile.weights * probability[k] * probability[j]
-                np.negative(_bordered_curvature(tile, q), out=out[place])
-        return out
 
     def standardise(self, dW: Array, db: Array) -> Array:
         """Slopes by the tiles' weights and biases to slopes by theta, in Fortran order."""
@@ -277,6 +217,89 @@ class Objective:
     def by_output(self, flat: Array) -> Array:
         """(groups, D) back to (n_outputs, p + 1)."""
         return flat.reshape(self.n_outputs, self.width)
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """What one pass adds up over a block: parameters alone, so that it may travel to the rows."""
+
+    loss: Loss
+    W: Array
+    bias: Array
+    hessian: bool
+    diagonal: bool
+
+    def __call__(self, block: Block) -> Sums:
+        # Added up as they come: the Hessians of all tiles side by side would be many.
+        return reduce(add, map(self._sum_tile, block.stretches(self.loss.n_outputs)))
+
+    def _sum_tile(self, tile: Block) -> Sums:
+        s, Z = tile.weights, _logits(tile, self.W, self.bias)
+        second = self.hessian or self.diagonal
+        # Rows of one weight need no product with it, row by row; nor their curvatures.
+        even = is_even(s) and s[0] > 0
+        terms: Slopes = (
+            self.loss.slopes(Z, tile.labels)
+            if even and not second
+            else self.loss.terms(Z, tile.labels)
+        )
+        residual = terms.residual
+        residual *= s[:1] if even else s
+        margin = terms.margin if even or s.all() else np.where(s > 0, terms.margin, np.inf)
+        sums = Sums(
+            loss=terms.loss.sum(axis=1) * s[0] if even else terms.loss @ s,
+            weights=tile.features.back(residual),
+            biases=residual.sum(axis=1),
+            miss=np.vecdot(residual, residual).reshape(self.loss.groups, -1).sum(axis=1),
+            least_curvature=self.loss.least_curvature(terms, s),
+            least_margin=margin.min(axis=1),
+        )
+        if isinstance(terms, Terms) and second:
+            sums.bias_curvature = bias_curvature(terms, s)
+            if self.hessian:
+                sums.second = self._second(tile, terms.curvature, terms.probability)
+            if self.diagonal:
+                sums.diagonal = _bordered_squares(tile, terms.curvature * s)
+        return sums
+
+    def _second(self, tile: Block, curvature: Array, probability: Array | None) -> Array:
+        """For each pair of outputs, sum s q (x, 1) (x, 1)', (pairs, p + 1, p + 1)."""
+        pairs = list(self.loss.pairs())
+        width = tile.features.n_columns + 1
+        out = np.empty((len(pairs), width, width))
+        for place, (k, j) in enumerate(pairs):
+            if k == j or probability is None:
+                out[place] = _bordered_curvature(tile, tile.weights * curvature[k])
+            else:
+                q = tile.weights * probability[k] * probability[j]
+                np.negative(_bordered_curvature(tile, q), out=out[place])
+        return out
+
+
+@dataclass(frozen=True)
+class _Product:
+    """The Hessian of the log loss over a block, times the parameters U and `step`."""
+
+    loss: Loss
+    W: Array
+    bias: Array
+    U: Array
+    step: Array
+
+    def __call__(self, block: Block) -> tuple[Array, Array]:
+        dW, db = np.zeros_like(self.U), np.zeros_like(self.step)
+        for tile in block.stretches(self.loss.n_outputs):
+            terms = self.loss.terms(_logits(tile, self.W, self.bias), tile.labels)
+            turned = _logits(tile, self.U, self.step)
+            if terms.probability is None:
+                turned *= terms.curvature
+            else:
+                mean = (terms.probability * turned).sum(axis=0)
+                turned = terms.probability * (turned - mean)
+            turned *= tile.weights
+            dW += tile.features.back(turned)
+            db += turned.sum(axis=1)
+        return dW, db
 
 
 def _logits(tile: Block, W: Array, bias: Array) -> Array:

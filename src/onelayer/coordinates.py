@@ -202,7 +202,7 @@ def _require_finite(rows: MemoryRows) -> None:
     for found in rows.map(_find_infinite):
         row, n_rows = found
         if row is not None:
-            values = rows.block.take(np.array([before + row])).features.back(np.ones((1, 1)))[0]
+            values = rows.take(np.array([before + row])).features.back(np.ones((1, 1)))[0]
             column = int(np.argmax(~np.isfinite(values)))
             value = "NaN" if np.isnan(values[column]) else f"{values[column]}"
             raise InputError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onelayer.blocks import Block
 from onelayer.certificate import Certificate, no_certificate
 from onelayer.coordinates import Coordinates, measure_columns, plain_coordinates, shift_rows
 from onelayer.diagnosis import Case, diagnose
@@ -34,6 +35,7 @@ SOLVERS = ("auto", "newton", "newton_cg", "gram", "gradient_descent")
 # A Hessian of this many parameters takes 20 MB and a second to factor on two cores: beyond it,
 # products with vectors are cheaper.
 LARGEST_FACTORED = 1500
+LARGEST_SUMMED = 12_000  # 1.2 GB, where rows are far away and each further pass over them dear
 MANY_COLUMNS = 4  # times the rows, from which the rows' products are the smaller problem
 ENOUGH = 100  # an end by rounding within so many tol is left as it is
 
@@ -198,12 +200,17 @@ def _solve(objective: Objective, tol: float, start: Array | None, watch: Watch |
 def _choose(objective: Objective) -> Solve:
     """The solver that costs least on this table, of those that can prove its optimum.
 
+    Rows that are not in memory are passed over whole: there the solver of fewest passes is best.
+
     Without a penalty only a factored Hessian proves anything. With few parameters a sigmoid's
     Hessian is factored: the bounds are tighter, and what nearly depends on each other shows.
     """
     n, p, k = objective.rows.n_rows, objective.width - 1, objective.n_outputs
     values = objective.rows.block.features.row_values
     softmax, small = objective.groups < k, objective.size <= LARGEST_FACTORED
+    if not isinstance(objective.rows.block, Block):
+        _require_factored(objective)
+        return newton.solve
     prices: dict[Solve, float] = {}
     if small:
         prices[newton.solve] = costs.cost_of_newton(n, p, values, k, softmax)
@@ -212,6 +219,14 @@ def _choose(objective: Objective) -> Solve:
     if gram.is_available(objective) and (not small or n * MANY_COLUMNS < p):
         prices[gram.solve] = costs.cost_of_gram(n, p, k)
     return min(prices, key=lambda solve: prices[solve])
+
+
+def _require_factored(objective: Objective) -> None:
+    if objective.size > LARGEST_SUMMED:
+        raise InputError(
+            f"{objective.size:,} parameters hang together, and rows that are not in memory are "
+            f"fitted by a Hessian of up to {LARGEST_SUMMED:,}: leave out columns or levels"
+        )
 
 
 _SOLVE = {"auto": _solve, "newton": newton.solve, "newton_cg": newton_cg.solve, "gram": gram.solve}

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from onelayer.errors import InputError
+from onelayer.estimator.chunked import is_chunked, lazy_over_chunks
 from onelayer.estimator.incremental import begin_after_fit, learn_more
 from onelayer.estimator.inputs import number_classes, to_features
 from onelayer.estimator.options import check_options, plan_descent
@@ -148,8 +149,10 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         if previous is not None:
             require_same_problem(self, previous)
         solution = self._solve(reading, previous)
-        self.solution_ = replace(solution, evidence=to_evidence(self, reading))
-        begin_after_fit(self, reading.rows.block.weights)
+        # Rows in memory are kept at hand for `summary`; a cluster is not to be held on to for it.
+        evidence = None if is_chunked(X) else to_evidence(self, reading)
+        self.solution_ = replace(solution, evidence=evidence)
+        begin_after_fit(self, reading.rows)
         self.coef_, self.intercept_ = self.solution_.W, self.solution_.b[:, 0]
         self.n_iter_ = np.array([self.solution_.iterations], dtype=np.int32)
         return self
@@ -230,11 +233,13 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
             solution = replace(solution, evidence=read_again(self, X, y, sample_weight))
         return solution.summary(errors, clusters, level)
 
+    @lazy_over_chunks
     def decision_function(self, X: ArrayLike) -> Array:
         """The logits: (n_samples,) for two classes, else (n_samples, n_outputs)."""
         Z = self._logits(X)
         return Z[0] if self._is_binary else np.ascontiguousarray(Z.T)
 
+    @lazy_over_chunks
     def predict_proba(self, X: ArrayLike) -> Array:
         """Probabilities (n_samples, n_classes); for 2-D labels those of 1, one an output."""
         Z = self._logits(X)
@@ -242,6 +247,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
             return np.asarray(sigmoid(np.column_stack([-Z[0], Z[0]])))
         return np.ascontiguousarray(self._loss.activate(Z).T)
 
+    @lazy_over_chunks
     def predict_log_proba(self, X: ArrayLike) -> Array:
         """log of `predict_proba`, from the logits: finite where a probability is 1e-400."""
         Z = self._logits(X)
@@ -251,6 +257,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
             return np.ascontiguousarray(-log_loss(Z, 1).T)
         return np.ascontiguousarray((Z - logsumexp(Z, axis=0)).T)
 
+    @lazy_over_chunks
     def predict(self, X: ArrayLike) -> Array:
         """The class whose probability is largest; of two, the second only above 0.5."""
         Z = self._logits(X)

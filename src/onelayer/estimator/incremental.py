@@ -64,9 +64,10 @@ def learn_more(
         print(f"call {stream.calls}: cost {solution.cost:.6f} of its rows; {solution.message}")
 
 
-def begin_after_fit(estimator: Any, weights: Array) -> None:
-    """Have the next `partial_fit` go on from a fit of rows with these weights."""
-    estimator._stream, estimator._fitted = None, (len(weights), float(weights.sum()))
+def begin_after_fit(estimator: Any, rows: MemoryRows) -> None:
+    """Have the next `partial_fit` go on from a fit of these rows."""
+    weight = rows.reduce(lambda block: float(block.weights.sum()))
+    estimator._stream, estimator._fitted = None, (rows.n_rows, weight)
 
 
 def _is_first(estimator: Any) -> bool:

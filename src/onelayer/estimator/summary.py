@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from onelayer.blocks import Block
 from onelayer.errors import InputError
+from onelayer.estimator.chunked import is_chunked, read_chunks
 from onelayer.estimator.inputs import check_weights, read_table, to_features
 from onelayer.inference import Evidence, scale_weights
 from onelayer.loss import Loss
@@ -28,7 +29,8 @@ class Reading(NamedTuple):
     Attributes
     ----------
     rows, loss: for the solvers. copies: (n,), the weights of the rows' classes.
-    held: (n,) True for the rows given that have a weight.
+    held: (n,) True for the rows given that have a weight. Of rows on a cluster, whose numbers stay
+        there, both are of one element.
     """
 
     rows: MemoryRows
@@ -39,6 +41,9 @@ class Reading(NamedTuple):
 
 def read_rows(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None) -> Reading:
     """Check rows, labels and weights; sets `classes_`, `multilabel_` and `n_features_in_`."""
+    if is_chunked(X):
+        far, loss = read_chunks(estimator, X, y, sample_weight)
+        return Reading(far, loss, np.ones(1), np.ones(1, dtype=bool))
     table, target = read_table(estimator, X, y)
     weights = check_weights(sample_weight, table)
     held = weights > 0

@@ -1,10 +1,8 @@
-"""Rows on a cluster of Dask workers: partitions stay where they are, parameters travel.
+"""A cluster of Dask workers: work for each partition, and its sums. The one door to Dask.
 
-Each partition is loaded once, by the worker that takes it, and kept there (`held.py`). A pass sends
-the task, pickled once, and brings back sums. They are added in the order of the partitions, up to
-`FAN` at a time, then those sums, and so on: a tree whose shape the number of partitions alone
-decides. So for one partitioning the bits of a result are the same for any number of workers, for
-any order of finishing, and after a worker's death: Dask then loads what it held on another one.
+Sums are added in the order of the partitions, up to `FAN` at a time, then those sums, and so on: a
+tree whose shape the number of partitions alone decides. What goes wrong becomes one error that
+names the partition, the address or the version.
 """
 
 import asyncio
@@ -12,26 +10,17 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy, deepcopy
-from dataclasses import dataclass, replace
+from copy import deepcopy
 from functools import cache, partial
 from importlib.metadata import version
 from operator import add
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import Block
 from onelayer.errors import InputError
-from onelayer.features import Features
-from onelayer.features.dense import DenseFeatures
-from onelayer.features.stack import stack_features
-from onelayer.rows.blas import single_threaded_blas
-from onelayer.rows.files import StoredBlock
-from onelayer.rows.held import HeldRows
-from onelayer.rows.memory import MemoryRows
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -39,15 +28,8 @@ T = TypeVar("T")
 FAN = 8  # sums that are added in one place
 PATIENCE = 20.0  # seconds without a worker, or without a word of the scheduler, before giving up
 CHECK = 2.0  # seconds between looks at both
-ROOM = 1 << 28  # bytes that a sample may take in the process that trains
+SUSPECTS = 0.5  # seconds until all partitions are known that met every death
 EXTRA = "this needs Dask: pip install 'onelayer[dask]'"
-
-
-class Partition(Protocol):
-    """A part of the rows: a picklable value that any worker can load; its `str` names it."""
-
-    def load(self) -> Block:
-        """Read the rows: the same ones at every call."""
 
 
 class Workers:
@@ -62,16 +44,34 @@ class Workers:
 
     def begin(self, word: str, function: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
         """One future for each item of the columns."""
+        if self.client.status != "running":
+            raise self._lost()
         token = uuid4().hex[:8]
         keys = [f"onelayer-{word}-{token}-{k}" for k in range(len(columns[0]))]
         return list(self.client.map(function, *columns, key=keys, pure=False))
 
     def fetch(self, futures: Sequence[Any], *sources: Sequence[Any]) -> list[Any]:
         """The futures' values. `sources`: futures, one a partition, that tell whose fault it is."""
+        return list(self._await(_gather, futures, sources))
+
+    def finish(self, futures: Sequence[Any]) -> None:
+        """Wait until each partition's future has a value, which stays where it is."""
+        self._await(_finish, futures, (futures,))
+
+    def _await(
+        self, work: Callable[..., Any], futures: Sequence[Any], sources: Sequence[Sequence[Any]]
+    ) -> Any:
         try:
-            return list(self.client.sync(_gather, self.client, list(futures), self.address))
+            return self.client.sync(_watch, self.client, work, list(futures))
         except Exception as error:
-            raise self._explain(error, sources) from error
+            named = self._explain(error, sources)
+            self.drop(futures)  # what kills workers would go on, as long as this error is held
+            raise named from error
+
+    def drop(self, futures: Sequence[Any]) -> None:
+        """Have nobody work on these any more."""
+        if self.client.status == "running":
+            self.client.cancel(list(futures))
 
     def stream(self, futures: list[Any], *sources: Sequence[Any]) -> Iterator[Any]:
         """The futures' values in order, a few of them here at a time."""
@@ -89,11 +89,18 @@ class Workers:
             level = self.begin("merge", merging, groups)
         return merging(self.fetch(level, parts, *sources))
 
+    def _lost(self) -> InputError:
+        return InputError(
+            f"the scheduler at {self.address} went away: start it and its workers, and train again"
+        )
+
     def _explain(self, error: Exception, sources: Sequence[Sequence[Any]]) -> Exception:
         from distributed import KilledWorker
 
         if isinstance(error, InputError):
             return error
+        if isinstance(error, KilledWorker):
+            time.sleep(SUSPECTS)
         failed = sorted({k for each in sources for k, f in enumerate(each) if f.status == "error"})
         name = " or ".join(self.names[k] for k in failed)
         if isinstance(error, KilledWorker):
@@ -103,140 +110,11 @@ class Workers:
                 f"into smaller partitions, or give workers more memory"
             )
         if self.client.status != "running" or isinstance(error, TimeoutError):
-            return InputError(
-                f"the scheduler at {self.address} went away: start it and its workers, and train "
-                f"again"
-            )
+            return self._lost()
         if failed:
             said = " ".join(f"{type(error).__name__}: {error}".split())
             return InputError(f"{name} cannot be read: {said}")
         return error
-
-
-class ClusterRows(MemoryRows):
-    """A row source over partitions on Dask workers, with the interface of `MemoryRows`.
-
-    Use `from_partitions`. The workers keep the partitions as long as this object, or one made from
-    it, is alive. `block` knows the columns alone.
-    """
-
-    room = ROOM
-
-    def __init__(self, workers: Workers, held: Sequence[Any], n_jobs: int | None = None) -> None:
-        self._workers, self._changes = workers, ()
-        facts = workers.fetch(workers.begin("facts", _describe, held), held)
-        full = [k for k, each in enumerate(facts) if each.n_rows]
-        if not full:
-            raise InputError(f"none of the {len(facts)} partitions holds a row with a weight")
-        self._held = [held[k] for k in full]
-        self._workers = Workers(workers.client, [workers.names[k] for k in full])
-        features = _require_same_columns([facts[k].features for k in full], self._workers.names)
-        self._first = np.cumsum([0, *(facts[k].n_rows for k in full)])
-        self.n_rows, self.n_columns = int(self._first[-1]), features.n_columns
-        self.block = StoredBlock(features, self.n_rows)  # type: ignore[assignment, arg-type]
-        empty = MemoryRows(Block(features, np.zeros((1, 0)), np.zeros(0)), n_jobs)
-        self.n_jobs, self.borders = empty.n_jobs, empty.borders
-
-    @classmethod
-    def from_partitions(
-        cls, client: Any, partitions: Sequence[Partition], n_jobs: int | None = None
-    ) -> "ClusterRows":
-        """Have the workers load partitions, and keep them.
-
-        Parameters
-        ----------
-        client: a `dask.distributed.Client` that is not asynchronous.
-        partitions: in the order of their rows; each at most a quarter of a worker's memory.
-        n_jobs: threads for what is done here, on a sample of the rows.
-
-        Raises
-        ------
-        InputError: there is no worker; one has other versions; a partition cannot be read or kills
-            its workers; the scheduler goes away. Each names the address or the partition.
-        """
-        check_workers(client)
-        names = [f"partition {k} ({each})" for k, each in enumerate(partitions)]
-        workers, load = Workers(client, names), partial(_load, versions=own_versions())
-        return cls(workers, workers.begin("load", load, partitions, names), n_jobs)
-
-    def reduce(self, task: Callable[[Block], T], merge: Callable[[T, T], T] | None = None) -> T:
-        """The sum over partitions of `task(block)`, added in their order."""
-        return self._workers.add_up(self._begin(task), merge, self._held)  # type: ignore[no-any-return]
-
-    def map(self, task: Callable[[Block], T]) -> Iterator[T]:
-        """One result a partition, in order."""
-        parts = self._begin(task)
-        return self._workers.stream(list(parts), parts, self._held)
-
-    def over(self, block: Block) -> "ClusterRows":
-        """The same rows, shifted as the features of `block` are."""
-        other = copy(self)
-        other.block = block
-        other._changes = (*self._changes, _Shift(getattr(block.features, "shift", None)))
-        return other
-
-    def take(self, numbers: NDArray[np.intp]) -> Block:
-        """The rows of these numbers, brought here."""
-        order = np.argsort(numbers, kind="stable")
-        own = np.split(numbers[order], np.searchsorted(numbers[order], self._first[1:-1]))
-        chosen = [k for k, each in enumerate(own) if len(each)] or [0]
-        held = [self._held[k] for k in chosen]
-        tasks = [self._pickle(_Take(own[k] - self._first[k])) for k in chosen]
-        workers = Workers(self._workers.client, [self._workers.names[k] for k in chosen])
-        parts = workers.begin("take", _run, held, tasks)
-        stacked = _stack(workers.fetch(parts, parts, held))
-        return stacked if (np.diff(order) == 1).all() else stacked.take(np.argsort(order))
-
-    def part(self, numbers: NDArray[np.intp]) -> MemoryRows:
-        return MemoryRows(self.take(numbers), self.n_jobs)
-
-    def weigh(self, factor: NDArray[np.float64]) -> MemoryRows:
-        raise InputError("rows on a cluster take no weights from here: give them with the table")
-
-    def _begin(self, task: Callable[[Block], Any]) -> list[Any]:
-        return self._workers.begin(
-            "pass", _run, self._held, [self._pickle(task)] * len(self._held)
-        )
-
-    def _pickle(self, task: Callable[[Block], Any]) -> bytes:
-        from distributed.protocol.pickle import dumps
-
-        return bytes(dumps((self._changes, task, np.geterr(), own_versions())))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A task that holds on to its source must not take it along.
-        return _Elsewhere, ()
-
-
-class _Elsewhere:
-    """Stands for the row source in tasks that were sent away."""
-
-
-@dataclass(frozen=True)
-class _Facts:
-    n_rows: int
-    features: Features  # without their rows
-
-
-@dataclass(frozen=True)
-class _Shift:
-    """What tiles take off each row."""
-
-    shift: Array | None
-
-    def __call__(self, block: Block) -> Block:
-        assert isinstance(block.features, DenseFeatures)
-        return replace(block, features=replace(block.features, shift=self.shift))
-
-
-@dataclass(frozen=True)
-class _Take:
-    """The rows of these numbers in a partition."""
-
-    numbers: NDArray[np.intp]
-
-    def __call__(self, block: Block) -> Block:
-        return block.take(self.numbers)
 
 
 def find_client() -> Any:
@@ -274,7 +152,13 @@ def connect(address: str) -> Iterator[Any]:
     if kind == "local":
         if not count.isdecimal() or int(count) < 1:
             raise InputError(f"{address}: expected local: and a number of workers, as in local:4")
-        options = {"n_workers": int(count), "threads_per_worker": 1, "dashboard_address": None}
+        options: dict[str, Any] = {
+            "n_workers": int(count),
+            "threads_per_worker": 1,
+            "dashboard_address": ":0",
+        }
+        # Starting a worker takes seconds: three that died of one partition are enough.
+        options["scheduler_kwargs"] = {"allowed_failures": 2}
         with LocalCluster(**options) as cluster, Client(cluster) as client:
             yield client
         return
@@ -309,7 +193,28 @@ def check_workers(client: Any) -> None:
                 f"worker {worker} cannot use onelayer {own_versions()['onelayer']}: {theirs}: "
                 f"install the same version everywhere"
             )
-        _require_versions(worker, theirs, own_versions())
+        require_versions(worker, theirs, own_versions())
+
+
+def this_worker() -> Any:
+    """The worker that runs the task at hand."""
+    from distributed import get_worker
+
+    return get_worker()
+
+
+def pack(task: Any) -> bytes:
+    """A task as bytes; functions that no other process can import travel whole."""
+    from distributed.protocol.pickle import dumps
+
+    return bytes(dumps(task))
+
+
+def unpack(packed: bytes) -> Any:
+    """The task again."""
+    from distributed.protocol.pickle import loads
+
+    return loads(packed)
 
 
 @cache
@@ -325,7 +230,7 @@ def own_versions() -> dict[str, str]:
     }
 
 
-def _require_versions(worker: str, theirs: dict[str, str], ours: dict[str, str]) -> None:
+def require_versions(worker: str, theirs: dict[str, str], ours: dict[str, str]) -> None:
     for name, own in ours.items():
         if theirs.get(name) != own:
             raise InputError(
@@ -334,76 +239,39 @@ def _require_versions(worker: str, theirs: dict[str, str], ours: dict[str, str])
             )
 
 
-def _require_same_columns(features: Sequence[Features], names: Sequence[str]) -> Features:
-    first = features[0]
-    for each, name in zip(features, names, strict=True):
-        if (type(each), each.n_columns) != (type(first), first.n_columns):
-            raise InputError(
-                f"{name} has {each.n_columns} columns ({type(each).__name__}), expected "
-                f"{first.n_columns} ({type(first).__name__}) as in {names[0]}"
-            )
-    return first
+async def _gather(client: Any, futures: list[Any]) -> list[Any]:
+    return list(await client.gather(futures, asynchronous=True))
 
 
-async def _gather(client: Any, futures: list[Any], address: str) -> list[Any]:
-    """The futures' values; an error where no worker is left, or the scheduler is silent."""
-    gathering = asyncio.ensure_future(client.gather(futures, asynchronous=True))
+async def _finish(client: Any, futures: list[Any]) -> None:
+    async def finish(future: Any) -> None:
+        error = await future.exception()
+        if error is not None:
+            raise error
+
+    await asyncio.gather(*map(finish, futures))
+
+
+async def _watch(client: Any, work: Callable[..., Any], futures: list[Any]) -> Any:
+    """What the work comes to; an error where no worker is left, or the scheduler is silent."""
+    working = asyncio.ensure_future(work(client, futures))
     seen = time.monotonic()
     try:
         while True:
-            await asyncio.wait({gathering}, timeout=CHECK)
-            if gathering.done():
-                return list(gathering.result())
+            await asyncio.wait({working}, timeout=CHECK)
+            if working.done():
+                return working.result()
             if client.status != "running":
-                raise TimeoutError(address)
+                raise TimeoutError
             if await asyncio.wait_for(client.scheduler.ncores(workers=None), PATIENCE):
                 seen = time.monotonic()
             elif time.monotonic() - seen > PATIENCE:
-                raise InputError(f"{address} has no workers left: start some, and train again")
+                raise InputError(
+                    f"{client.scheduler.address} has no workers left: start some, and train again; "
+                    f"where they die over and over, cut the rows into smaller partitions"
+                )
     finally:
-        gathering.cancel()
-
-
-def _load(partition: Partition, name: str, versions: dict[str, str]) -> HeldRows:
-    """On a worker: read a partition, and keep it."""
-    from distributed import get_worker
-
-    _require_versions(get_worker().address, own_versions(), versions)
-    try:
-        held = HeldRows(partition.load())
-    except Exception as error:
-        said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        raise InputError(f"{name} cannot be read: {' '.join(said.split())}") from None
-    return _settle(held)
-
-
-def _settle(held: HeldRows) -> HeldRows:
-    from distributed import get_worker
-
-    worker = get_worker()
-    held.settle(worker.memory_manager.memory_limit, worker.local_directory)
-    return held
-
-
-def _describe(held: HeldRows) -> _Facts:
-    return _Facts(held.block.n_rows, held.block.features.take(np.zeros(0, dtype=np.intp)))
-
-
-def _run(held: HeldRows, pickled: bytes) -> Any:
-    """On a worker: a task on a partition."""
-    from distributed import get_worker
-    from distributed.protocol.pickle import loads
-
-    changes, task, errors, versions = loads(pickled)
-    _require_versions(get_worker().address, own_versions(), versions)
-    block = _settle(held).block
-    for change in changes:
-        block = change(block)
-    try:
-        with single_threaded_blas(), np.errstate(**errors):
-            return task(block)
-    finally:
-        held.rest()
+        working.cancel()
 
 
 def _merge(values: list[T], merge: Callable[[T, T], T] | None) -> T:
@@ -412,11 +280,3 @@ def _merge(values: list[T], merge: Callable[[T, T], T] | None) -> T:
     for value in values[1:]:
         total = (merge or add)(total, value)
     return total
-
-
-def _stack(blocks: list[Block]) -> Block:
-    return Block(
-        stack_features([block.features for block in blocks]),
-        np.concatenate([block.labels for block in blocks], axis=1),
-        np.concatenate([block.weights for block in blocks]),
-    )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from onelayer.blocks import Block
 from onelayer.certificate import (
     SMALLEST_RHO,
     Certificate,
@@ -104,10 +105,11 @@ class Point:
 
 
 def suits(rows: MemoryRows, loss: Loss) -> bool:
-    """Whether the rows are dense, few, and have one sigmoid output."""
+    """Whether the rows are dense, few, in memory, and have one sigmoid output."""
     features = rows.block.features
     return (
-        isinstance(features, DenseFeatures)
+        isinstance(rows.block, Block)
+        and isinstance(features, DenseFeatures)
         and isinstance(loss, SigmoidLoss)
         and loss.n_outputs == 1
         and rows.n_columns <= MOST_COLUMNS

@@ -1,0 +1,140 @@
+"""A cluster started by the command line, over TCP: what may happen to it from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from partitions import Drawn
+
+from onelayer.errors import InputError
+from onelayer.fitting import fit
+from onelayer.loss import SigmoidLoss
+
+pytest.importorskip("distributed", reason="Dask is not installed: extra [dask]")
+from onelayer.rows import cluster
+from onelayer.rows.partitioned import ClusterRows
+
+PARTITIONS = [Drawn(k, 4000, 20) for k in range(10)]
+OTHER_VERSION = "import numpy\nnumpy.__version__ = '1.26.4'\n"
+
+
+def start(command, *options):
+    """`dask scheduler` or `dask worker`, a process of its own."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask", command, *map(str, options), "--no-dashboard"],
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def stop(*processes):
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.wait()
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """A scheduler's process, its file, its address, and a worker's process."""
+    file = tmp_path / "scheduler.json"
+    process = start("scheduler", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", file)
+    worker = add_worker(file)
+    try:
+        yield process, file, wait_for(file), worker
+    finally:
+        stop(process, worker)
+
+
+def add_worker(file, *options):
+    folder = file.parent / f"worker-{time.monotonic_ns()}"
+    folder.mkdir()
+    options = ("--nthreads", 1, "--no-nanny", "--local-directory", folder, *options)
+    return start("worker", "--scheduler-file", file, *options)
+
+
+def wait_for(file, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if file.exists() and file.read_text():
+            return json.loads(file.read_text())["address"]
+        time.sleep(0.05)
+    raise AssertionError("the scheduler has not started")
+
+
+def after_two_steps(act):
+    """A watch that acts once, in mid-training."""
+    steps = []
+
+    def watch(progress):
+        steps.append(progress)
+        if len(steps) == 2:
+            act()
+
+    return watch
+
+
+def answer(client, **options):
+    solution = fit(ClusterRows.from_partitions(client, PARTITIONS), SigmoidLoss(1), **options)
+    return solution.W.tobytes(), solution.b.tobytes(), solution.objective
+
+
+def test_the_bits_are_those_of_other_workers_and_a_lost_scheduler_is_named(client, scheduler):
+    process, _, address, _ = scheduler
+    with cluster.connect(address) as far:
+        assert answer(far) == answer(client)
+        lost = []
+
+        def kill():
+            process.send_signal(signal.SIGKILL)
+            lost.append(time.monotonic())
+
+        with pytest.raises(InputError, match=f"the scheduler at {address} went away"):
+            answer(far, watch=after_two_steps(kill))
+        assert time.monotonic() - lost[0] < 30
+
+
+def test_a_worker_of_another_version_is_named(scheduler, tmp_path):
+    _, file, address, _ = scheduler
+    preload = tmp_path / "other.py"
+    preload.write_text(OTHER_VERSION)
+    other = add_worker(file, "--preload", preload)
+    try:
+        with cluster.connect(address) as far:
+            far.wait_for_workers(2, timeout=30)
+            with pytest.raises(InputError, match=r"worker tcp://.* has numpy 1\.26\.4, and here"):
+                ClusterRows.from_partitions(far, PARTITIONS)
+    finally:
+        stop(other)
+
+
+def test_the_death_of_all_workers_is_said(scheduler, monkeypatch):
+    _, _, address, worker = scheduler
+    monkeypatch.setattr(cluster, "PATIENCE", 3.0)
+    monkeypatch.setattr(cluster, "CHECK", 0.5)
+    with cluster.connect(address) as far:
+        far.wait_for_workers(1, timeout=30)
+        with pytest.raises(InputError, match=f"{address} has no workers left"):
+            answer(far, watch=after_two_steps(worker.kill))
+        with pytest.raises(InputError, match=f"{address} has no workers: start some"):
+            ClusterRows.from_partitions(far, PARTITIONS)
+
+
+@pytest.mark.parametrize("address", ["local:none", "local:0", "nowhere", "tcp://127.0.0.1:9"])
+def test_an_address_that_is_none_is_refused(address, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
+    with pytest.raises(InputError, match=address), cluster.connect(address):
+        pass
+
+
+def test_versions_are_looked_at_where_tasks_run():
+    ours = cluster.own_versions()
+    cluster.require_versions("tcp://there", ours, dict(ours))
+    with pytest.raises(InputError, match=r"worker tcp://there has onelayer 9\.9, and here it is"):
+        cluster.require_versions("tcp://there", {**ours, "onelayer": "9.9"}, ours)

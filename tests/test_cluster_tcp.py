@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from partitions import Drawn
+from partitions import Deadly, Drawn
 
 from onelayer.errors import InputError
 from onelayer.fitting import fit
@@ -138,3 +138,22 @@ def test_versions_are_looked_at_where_tasks_run():
     cluster.require_versions("tcp://there", ours, dict(ours))
     with pytest.raises(InputError, match=r"worker tcp://there has onelayer 9\.9, and here it is"):
         cluster.require_versions("tcp://there", {**ours, "onelayer": "9.9"}, ours)
+
+
+def test_a_partition_that_kills_its_workers_is_named(client):
+    # One death more than is forgiven: here each worker's first, so that no restart is waited for.
+    client.run_on_scheduler(forgive, 1)
+    partitions = [Drawn(0), Drawn(1), Deadly(), Drawn(3)]
+    began = time.monotonic()
+    try:
+        with pytest.raises(
+            InputError, match=r"partition 2 \(deadly\.parquet\).* 2 workers .* died"
+        ):
+            ClusterRows.from_partitions(client, partitions)
+        assert time.monotonic() - began < 30
+    finally:
+        client.run_on_scheduler(forgive, 2)
+
+
+def forgive(deaths, dask_scheduler):
+    dask_scheduler.allowed_failures = deaths

@@ -10,7 +10,8 @@ import pytest
 
 from onelayer.errors import DataWarning, InputError
 from onelayer.table.reading import read_table
-from onelayer.table.writing import check_suffix, tabulate_predictions, write_predictions
+from onelayer.table.tabulating import tabulate_predictions
+from onelayer.table.writing import check_suffix, write_predictions
 
 
 def written(path, columns):

@@ -55,6 +55,7 @@ ROOMS = (
     "facts",
     "model_file",
     "model",
+    "batch_scoring",
     "updating",
     "streaming",
     "training",

@@ -12,7 +12,7 @@ Array = NDArray[Any]
 
 def contribute(
     features: MixedFeatures, weights: Array, owners: NDArray[np.intp], n_columns: int
-) -> Array:
+) -> NDArray[np.float64]:
     """Sums of weight * feature over the features of each column, (n_rows, n_columns).
 
     Each row's numbers are added up one by one in the order of the features, so that their bits do

@@ -61,7 +61,7 @@ def find_weights(schema: Schema, raw: Table, warn: bool = True) -> Array | None:
     if schema.weight is None:
         return None
     if schema.weight in raw.frame.columns:
-        return schema.weights(raw, in_part=True)
+        return schema.weights(raw, some=False)
     if warn:
         warnings.warn(
             f"{raw.name}: no column {schema.weight!r} with the weights: all rows count alike",

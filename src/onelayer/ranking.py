@@ -17,7 +17,7 @@ from onelayer.spill import Spill
 
 Array = NDArray[np.float64]
 
-RUN_ROWS = 1 << 19  # 8 MiB; to sort one takes about four times that
+RUN_ROWS = 1 << 18  # 4 MiB; to sort one takes about four times that
 BLOCK_ROWS = 1 << 16
 _FEWEST_ROWS = 256  # of a window: fewer would make a merge of very many runs all calls
 

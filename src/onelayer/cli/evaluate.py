@@ -1,5 +1,6 @@
 """`onelayer evaluate`: how well a model does on a table whose answers are known."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -8,7 +9,6 @@ from onelayer.cli.options import (
     json_option,
     load,
     model_argument,
-    read,
     refuse_two_from_input,
     table_argument,
     table_options,
@@ -16,40 +16,73 @@ from onelayer.cli.options import (
 from onelayer.cli.output import paragraph, print_json, print_lines, show_text
 from onelayer.cli.progress import Progress
 from onelayer.cli.sections import count, describe_judgement
+from onelayer.cli.sources import WholeTable, memory_option, open_table, watch
 
 if TYPE_CHECKING:
     from onelayer.evaluate import Evaluation
     from onelayer.model import Model
     from onelayer.table.reading import Table
+    from onelayer.table.stream import Stream
 
 
 @click.command()
 @model_argument
 @table_argument
 @table_options
+@memory_option
 @json_option
 def evaluate(
-    model: str, table: str, names: tuple[str, ...], na: tuple[str, ...], as_json: bool
+    model: str,
+    table: str,
+    names: tuple[str, ...],
+    na: tuple[str, ...],
+    memory: int | None,
+    as_json: bool,
 ) -> None:
     """Judge MODEL on a TABLE that holds its target."""
     refuse_two_from_input(model, table)
     with Progress(f"reading {table}") as progress:
         loaded = load(model)
-        raw = read(table, names, na)
-        progress.say(f"scoring {raw.name}")
-        found = loaded.evaluate(raw)
-    seen = loaded.training.sha256 is not None and loaded.training.sha256 == raw.sha256
+        source = open_table(table, names, na, memory)
+        found, rows = _judge(loaded, source, progress, memory)
+    seen = loaded.training.sha256 is not None and loaded.training.sha256 == source.fingerprint
     if as_json:
-        document = {"table": raw.name, "is_training_table": seen, "evaluation": found.to_dict()}
+        document = {"table": source.name, "is_training_table": seen, "evaluation": found.to_dict()}
         print_json(document)
     else:
-        print_lines(_describe(found, loaded, raw, seen))
+        print_lines(_describe(found, loaded, source, rows, seen))
 
 
-def _describe(found: "Evaluation", model: "Model", raw: "Table", seen: bool) -> list[str]:
-    left = raw.frame.height - found.n
-    weighted = model.schema.weight is not None and model.schema.weight in raw.frame.columns
-    title = f"On {count(found.n, 'row')} of {show_text(raw.name)}"
+def _judge(
+    model: "Model", source: "Stream | WholeTable", progress: Progress, memory: int | None
+) -> "tuple[Evaluation, int]":
+    """The evaluation, and how many rows were read for it."""
+    if isinstance(source, WholeTable):
+        progress.say(f"scoring {source.name}")
+        return model.evaluate(source.table), source.rows
+    from onelayer.batch_scoring import choose_columns, count_rows
+
+    there, roles = list(source.schema), ("target", "weight")
+    columns = choose_columns(model, source.name, there, roles=roles, judged=True)
+    taken = count_rows(model, memory, len(columns))
+    batches = watch(source.batches(taken, columns), progress, f"scoring {source.name}", source.rows)
+    rows = 0
+
+    def tables() -> "Iterator[Table]":
+        nonlocal rows
+        for batch in batches:
+            rows += batch.table.frame.height
+            yield batch.table
+
+    return model.evaluate(tables()), rows
+
+
+def _describe(
+    found: "Evaluation", model: "Model", source: "Stream | WholeTable", rows: int, seen: bool
+) -> list[str]:
+    left = rows - found.n
+    weighted = model.schema.weight is not None and model.schema.weight in source.schema
+    title = f"On {count(found.n, 'row')} of {show_text(source.name)}"
     if left:
         title += f" ({left:,} without a target{' or a weight' if weighted else ''} left out)"
     lines = paragraph(title)

@@ -6,22 +6,27 @@ from typing import TYPE_CHECKING
 import click
 
 from onelayer.cli.options import (
+    STANDARD,
+    check_output,
     json_option,
     load,
     model_argument,
-    read,
     refuse_two_from_input,
     table_argument,
     table_options,
 )
 from onelayer.cli.output import paragraph, print_json, print_lines, quote, show_text, tabulate
+from onelayer.cli.progress import Progress
+from onelayer.cli.scored import describe_scored, score_table, to_document
 from onelayer.cli.sections import count
+from onelayer.cli.sources import WholeTable, list_files, memory_option, open_table
 from onelayer.errors import InputError
 
 if TYPE_CHECKING:
     from onelayer.explain import Explanation
     from onelayer.model import Model
     from onelayer.table.reading import Table
+    from onelayer.table.stream import Stream
 
 _NAME_WIDTH = 22
 _VALUE_WIDTH = 16
@@ -32,7 +37,8 @@ _BAR_WIDTH = 10
 @model_argument
 @table_argument
 @table_options
-@click.option("--row", type=int, default=1, show_default=True, metavar="N", help="From 1.")
+@memory_option
+@click.option("--row", type=int, metavar="N", help="From 1, which is meant if nothing is said.")
 @click.option(
     "--top",
     type=click.IntRange(1),
@@ -41,32 +47,93 @@ _BAR_WIDTH = 10
     metavar="K",
     help="How many columns to show by themselves.",
 )
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Explain every row, to a .csv, .tsv or .parquet file; - is CSV on standard output.",
+)
 @json_option
 def explain(
     model: str,
     table: str,
     names: tuple[str, ...],
     na: tuple[str, ...],
-    row: int,
+    memory: int | None,
+    row: int | None,
     top: int,
+    output: str | None,
     as_json: bool,
 ) -> None:
-    """Say why MODEL gives a row of TABLE its probability.
+    """Say why MODEL gives a row of TABLE its probability, or every row with -o.
 
     Row 1 is the first row of data, as in the column `row` that predict writes.
     """
     refuse_two_from_input(model, table)
+    if output is not None:
+        if row is not None:
+            raise InputError("--row explains one row, -o all of them: leave out one of the two")
+        _explain_all(model, table, names, na, memory, top, output, as_json)
+        return
+    row = 1 if row is None else row
     loaded = load(model)
-    raw = read(table, names, na)
-    height = raw.frame.height
-    if not 1 <= row <= height:
-        raise InputError(f"--row {row}: {raw.name} has rows 1 to {height:,}")
-    found = loaded.explain(raw, row - 1)
+    raw = _pick_row(loaded, open_table(table, names, na, memory), row)
+    found = loaded.explain(raw)
     if as_json:
-        place = {"table": raw.name, "row": row, "line": raw.line_of(row - 1)}
+        place = {"table": raw.name, "row": row, "line": raw.line_of(0)}
         print_json({**place, "positive": loaded.positive, **found.to_dict()})
     else:
         print_lines(describe_explanation(found, loaded, raw, row, top))
+
+
+def _pick_row(model: "Model", source: "Stream | WholeTable", row: int) -> "Table":
+    """A table of the one row."""
+    if source.rows is not None and not 1 <= row <= source.rows:
+        raise InputError(f"--row {row}: {source.name} has rows 1 to {source.rows:,}")
+    if isinstance(source, WholeTable):
+        return source.table.pick(row - 1)
+    from onelayer.batch_scoring import choose_columns
+
+    there = list(source.schema)
+    columns = choose_columns(model, source.name, there, roles=["target"])
+    for batch in source.batches(1, columns, start=max(0, row - 1)):
+        if row >= 1:
+            return batch.table
+    raise InputError(f"--row {row}: {source.name} has rows 1 to {source.rows:,}")
+
+
+def _explain_all(
+    model: str,
+    table: str,
+    names: tuple[str, ...],
+    na: tuple[str, ...],
+    memory: int | None,
+    top: int,
+    output: str,
+    as_json: bool,
+) -> None:
+    if as_json and output == STANDARD:
+        raise InputError("--json and -o - would both fill standard output: name a file")
+    check_output(output, model, *list_files(table))
+    with Progress(f"reading {table}") as progress:
+        from onelayer.batch_scoring import explain_batches
+        from onelayer.table.writing import check_suffix
+
+        check_suffix(output)
+        loaded = load(model)
+        tally, _ = score_table(
+            loaded,
+            source := open_table(table, names, na, memory),
+            lambda model, batches: explain_batches(model, batches, top),
+            output,
+            progress,
+            memory=memory,
+            written=3 * min(top, len(loaded.explained_columns[0])),
+        )
+    if as_json:
+        print_json(to_document(loaded, source.name, tally, output, {}))
+    elif output != STANDARD:
+        print_lines(describe_scored(loaded, source.name, tally, output))
 
 
 def describe_explanation(
@@ -89,7 +156,7 @@ def describe_explanation(
 
 
 def _say_decision(found: "Explanation", model: "Model", raw: "Table", row: int) -> str:
-    line = raw.line_of(row - 1)
+    line = raw.line_of(0)
     where = f"row {row:,}" if line is None else f"row {row:,} (line {line:,})"
     chosen = model.positive if found.probability > model.threshold else model.negative
     said = (
@@ -97,7 +164,7 @@ def _say_decision(found: "Explanation", model: "Model", raw: "Table", row: int) 
         f"{found.probability:.4f}, so that the model says {quote(chosen)}"
     )
     if model.target in raw.frame.columns:
-        value = raw.frame[model.target][row - 1]
+        value = raw.frame[model.target][0]
         truth = "is missing" if value is None or not str(value).strip() else quote(str(value))
         said += f"; in the table {show_text(model.target)} is {truth.removeprefix('is ')}"
     return f"{said}."

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from onelayer.cli.options import Command, list_option, table_options
+from onelayer.cli.sources import memory_option
 from onelayer.errors import InputError
 
 GRADIENT_DESCENT = "gradient_descent"
@@ -120,25 +121,12 @@ def _options_of_fit() -> list[Any]:
 
 def _options_of_long_tables() -> list[Any]:
     return [
-        click.option("--query", metavar="SELECT", help="What to ask a database, not a table of it."),
-        click.option(
-            "--memory",
-            metavar="SIZE",
-            callback=_read_memory,
-            help="Use at most so much, such as 500MB; the rows are read in batches.",
-        ),
+        click.option("--query", metavar="SELECT", help="What to ask a database, for a table."),
+        memory_option,
         click.option("--cache", metavar="DIR", help="Where encoded rows of a long table lie."),
         click.option("--no-cache", is_flag=True, help="Encode a long table in every pass."),
         click.option("--resume", is_flag=True, help="Go on from what a killed training left."),
     ]
-
-
-def _read_memory(context: object, option: object, given: str | None) -> int | None:
-    if given is None:
-        return None
-    from onelayer.amounts import read_memory
-
-    return read_memory(given)
 
 
 def _read_roles(context: object, option: object, given: Sequence[str]) -> dict[str, str]:

@@ -92,7 +92,7 @@ class Run:
             raise InputError(
                 f"{self.source.name}: a row group (or record batch) takes about "
                 f"{largest / 1e6:,.0f} MB, and {memory / 1e6:,.0f} MB of memory are given: give "
-                f"{PIECES * largest / 1e6:,.0f} MB, or write the file again in smaller groups, with "
+                f"{PIECES * largest / 1e6:,.0f} MB, or write the file again in smaller groups: "
                 "polars.scan_parquet('old.parquet').sink_parquet('new.parquet', "
                 "row_group_size=100_000)"
             )
@@ -154,7 +154,7 @@ class Run:
         labels = schema.labels(table)
         weights = np.broadcast_to(1.0, len(labels))
         if schema.weight is not None:
-            weights = read_weights(table, schema.weight, self.split.na, in_part=True)
+            weights = read_weights(table, schema.weight, self.split.na, some=False)
         features = to_features(schema.encode(table))
         whole = Block(features, np.nan_to_num(labels)[None].astype(np.int8), weights)
         return (whole, held) if there.all() else (whole.take(np.flatnonzero(there)), held[there])

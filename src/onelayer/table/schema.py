@@ -61,10 +61,10 @@ class Schema:
         """Return (n,) labels 0 and 1, nan where the target is missing; see `Target.labels`."""
         return self.target.labels(table, self._words_for_missing(table))
 
-    def weights(self, table: Table, *, in_part: bool = False) -> NDArray[np.float64] | None:
+    def weights(self, table: Table, some: bool = True) -> NDArray[np.float64] | None:
         """Return (n,) weights, not negative and not all 0; None where no column has them.
 
-        With `in_part` the rows are some of the table's, and may well have no weight at all.
+        Without `some` the rows are a part of the table, and all of them may well have none.
 
         Raises
         ------
@@ -73,8 +73,7 @@ class Schema:
         """
         if self.weight is None:
             return None
-        words = self._words_for_missing(table)
-        return read_weights(table, self.weight, words, in_part=in_part)
+        return read_weights(table, self.weight, self._words_for_missing(table), some)
 
     def _words_for_missing(self, table: Table) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.na, *table.na)))
@@ -199,10 +198,8 @@ def infer_schema(
     return Schema(columns, chosen, weight, tuple(table.na))
 
 
-def read_weights(
-    table: Table, name: str, na: Sequence[str] = (), *, in_part: bool = False
-) -> Floats:
-    """Return (n,) weights of a table's column; see `Schema.weights`."""
+def read_weights(table: Table, name: str, na: Sequence[str] = (), some: bool = True) -> Floats:
+    """Return (n,) weights of a column; `some` requires one above 0; see `Schema.weights`."""
     require_columns(table, [name])
     raw = table.frame[name]
     values = read_numbers(raw, Number(), na)
@@ -210,7 +207,7 @@ def read_weights(
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise refuse_value(table, row, name, "is no weight: a number of 0 or more is needed")
-    if values.size and not values.any() and not in_part:
+    if some and values.size and not values.any():
         raise InputError(f"{table.name}, column {name!r}: all weights are 0")
     return values
 

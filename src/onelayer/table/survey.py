@@ -65,7 +65,7 @@ class Split:
         """Return which rows of a batch are there, and which of these are held out."""
         there = read_levels(get_target(table, self.target), self.na).is_not_null().to_numpy()
         if self.weight is not None:
-            there = there & (read_weights(table, self.weight, self.na, in_part=True) > 0)
+            there = there & (read_weights(table, self.weight, self.na, some=False) > 0)
         return there, there & hold_out(
             np.arange(first, first + len(there)), self.holdout, self.seed
         )

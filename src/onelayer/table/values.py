@@ -110,11 +110,15 @@ def list_some(values: Sequence[str], most: int = MANY) -> str:
 
 def require_columns(table: Table, names: Sequence[str]) -> None:
     """Refuse a table that lacks a column, and say which of its columns come close."""
-    there = table.frame.columns
+    require_names(table.name, table.frame.columns, names)
+
+
+def require_names(source: str, there: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a source that lacks a column, and say which of those that are there come close."""
     absent = [name for name in names if name not in there]
     if absent:
         noun = "column" if len(absent) == 1 else "columns"
-        raise InputError(f"{table.name}: no {noun} {list_some(absent)}{suggest(absent[0], there)}")
+        raise InputError(f"{source}: no {noun} {list_some(absent)}{suggest(absent[0], there)}")
 
 
 def suggest(name: str, there: Sequence[str]) -> str:

@@ -5,25 +5,19 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
-import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike
 
 from onelayer.errors import DataWarning, InputError
 from onelayer.table.parquet import write_parquet
 from onelayer.writing import replace_file, write_whole
 
-if TYPE_CHECKING:
-    from onelayer.table.reading import Table
-
 STANDARD_OUTPUT = "-"
 _SEPARATORS = {"": ",", ".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _PARQUET = (".parquet", ".pq")
-_OURS = ("row", "probability", "prediction")
 # What a spreadsheet runs as a formula; a sign runs nothing unless a name or a call follows it.
 _FORMULA = r"^(?:[=@\t\r](?s:.)|[+\-](?s:.)*[A-Za-z(|!=@])"
 
@@ -42,35 +36,6 @@ def check_suffix(path: str) -> None:
             f"cannot write {path}: {suffix} is no kind of table that is written; end the name in "
             ".csv, .tsv or .parquet"
         )
-
-
-def tabulate_predictions(
-    table: Table, identifiers: Sequence[str], probabilities: ArrayLike, values: ArrayLike
-) -> dict[str, pl.Series]:
-    """Return the columns of a file of predictions, one row for each of the table, in its order.
-
-    Arguments
-    ---------
-    identifiers
-        Columns that name the rows; those that the table has are copied, so that people can join
-        the predictions to it. One that is called as one of ours gets an underscore behind it.
-    probabilities, values : (n,)
-        The probability of the positive value, and the value predicted.
-
-    Returns
-    -------
-    `row` (from 1), the identifiers, `probability`, `prediction`.
-    """
-    columns = {"row": pl.Series("row", np.arange(1, table.frame.height + 1))}
-    for name in identifiers:
-        if name in table.frame.columns:
-            shown = name
-            while shown in _OURS or (shown != name and shown in identifiers):
-                shown += "_"
-            columns[shown] = table.frame[name].alias(shown)
-    columns["probability"] = pl.Series("probability", np.asarray(probabilities))
-    columns["prediction"] = pl.Series("prediction", np.asarray(values))
-    return columns
 
 
 def write_predictions(path: str, columns: Mapping[str, Any]) -> None:

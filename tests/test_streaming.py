@@ -184,6 +184,7 @@ def test_the_next_start_clears_what_a_killed_one_left(loans, tmp_path):
         ({"memory": "much"}, "expected an amount such as 500MB"),
         ({"memory": "10MB"}, "at least 100 MB are needed"),
         ({"memory": "200MB", "C": "auto"}, "needs them in memory"),
+        ({"memory": "200MB", "solver": "newton_cg"}, "needs the rows in memory: drop the columns"),
         ({"memory": "200MB", "target": "grant"}, "no column 'grant'; did you mean 'granted'"),
     ],
     ids=str,
@@ -196,3 +197,11 @@ def test_what_cannot_be_is_said_in_one_line(loans, options, said):
 def test_a_frame_has_no_need_of_memory(frame):
     with pytest.raises(InputError, match="this one is in memory"):
         train(frame, target="granted", memory="200MB")
+
+
+def test_l1_streams_too(loans, frame):
+    options = {"target": "granted", "l1_ratio": 1.0, "C": 0.02}
+    streamed, whole = train(loans, memory="200MB", **options), train(frame, **options)
+    assert streamed.certificate.rho <= 1e-4
+    np.testing.assert_array_equal(streamed.W != 0, whole.W != 0)
+    assert streamed.training.objective == pytest.approx(whole.training.objective, rel=1e-9)

@@ -62,6 +62,7 @@ class FileRows(MemoryRows):
     """
 
     factor = 1.0
+    in_memory = False
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import Block
+from onelayer.errors import InputError
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation, Objective, bias_curvature
 
@@ -50,6 +51,12 @@ class KeptRows:
 
     def __init__(self, objective: Objective) -> None:
         self.objective, self.rows = objective, objective.rows
+        if not self.rows.in_memory:
+            raise InputError(
+                f"{objective.size:,} parameters are too many to factor a Hessian of; the solver for "
+                "more needs the rows in memory: drop the columns of most levels, or leave "
+                "solver and memory out"
+            )
         self.softmax = isinstance(objective.loss, SoftmaxLoss)
         block = self.rows.block
         merged = len(self.rows.borders) * 4 * objective.width

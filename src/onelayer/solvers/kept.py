@@ -53,8 +53,8 @@ class KeptRows:
         self.objective, self.rows = objective, objective.rows
         if not self.rows.in_memory:
             raise InputError(
-                f"{objective.size:,} parameters are too many to factor a Hessian of; the solver for "
-                "more needs the rows in memory: drop the columns of most levels, or leave "
+                f"{objective.size:,} parameters are too many to factor a Hessian of; the solver "
+                "for more needs the rows in memory: drop the columns of most levels, or leave "
                 "solver and memory out"
             )
         self.softmax = isinstance(objective.loss, SoftmaxLoss)

@@ -15,7 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 from fresh import run_python
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from onelayer.errors import DataWarning, InputError
@@ -261,6 +261,10 @@ def test_malformed_lines_are_those_of_the_whole_text(tmp_path, monkeypatch, wind
     st.integers(40, 60),
     st.integers(1, 5),
 )
+@example(["aaaaa,,a", "aaaaaaaa,,", 'aaaaaa,"', "aaaaaaaaaa"], "\n", 40, 1)
+@example(["a,b,"] * 20 + ["a,b"] * 20, "\n", 40, 3)
+@example(["a,b"] * 20 + ["a,b,"] * 20, "\n", 40, 3)
+@example(["a,b,"] * 9 + ["a,b,c"] + ["a,b"] * 20, "\n", 40, 3)
 def test_any_text_in_windows(tmp_path_factory, rows, line_end, window, batch):
     path = tmp_path_factory.mktemp("any") / "loans.csv"
     text = "x,y" + line_end + line_end.join(rows) + line_end

@@ -25,6 +25,7 @@ from onelayer.table.malformed import (
     say_left_out,
 )
 from onelayer.table.names import clean_names
+from onelayer.table.record_shapes import Shapes, say_shape
 from onelayer.table.records import Records, count_quotes, find_records
 
 _CONTENT = re.compile(rb"\S")
@@ -36,13 +37,14 @@ class Delimited:
     """A text table as read: every value as written, and where each row stood.
 
     `first_line` is the line of row 0; `lines` the line of every row where that is not simply
-    first_line + row.
+    first_line + row. `shapes` tells the shapes of all records, malformed ones too.
     """
 
     frame: pl.DataFrame
     left_out: tuple[LeftOut, ...]
     first_line: int
     lines: NDArray[np.int64] | None
+    shapes: Shapes
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def read_rows(text: bytes, layout: Layout, skip_lines: int) -> Delimited:
     frame = _parse(text, layout, len(layout.names), skip_lines)
     if frame is None or not _adds_up(frame, text, layout):
         return _read_record_by_record(text, layout)
-    return _drop_unnamed(Delimited(frame, (), layout.line, None), layout)
+    alike = Shapes.of_rows(frame.width, frame.height, layout.line)
+    return _drop_unnamed(Delimited(frame, (), layout.line, None, alike), layout)
 
 
 def fit_layout(text: bytes, layout: Layout) -> Layout:
@@ -124,8 +127,20 @@ def fit_layout(text: bytes, layout: Layout) -> Layout:
     if frame is not None and _adds_up(frame, text, window):
         return window
     records = find_records(text, 0, layout.line, layout.dialect, len(layout.names))
-    counts = records.counts[~_is_blank(records)]
-    return replace(window, names=_fit_names(layout.names, counts, layout.n_named))
+    shapes = Shapes.of_records(records, ~_is_blank(records))
+    return replace(window, names=_fit_names(layout.names, shapes, layout.n_named))
+
+
+def judge_shapes(shapes: Shapes, layout: Layout) -> None:
+    """Refuse a long text, of which all windows were read, for its malformed records.
+
+    `layout` has the names as they are written. Fitted to all records they may not be what they
+    were fitted to the first window; the whole text is refused then for what is wrong by its own.
+    """
+    names = _fit_names(layout.names, shapes, layout.n_named)
+    first, n_out = shapes.find_malformed(len(names))
+    if first is not None:
+        limit_malformed(first, n_out, shapes.total - n_out, layout.source, layout.say())
 
 
 def lay_out(
@@ -213,9 +228,9 @@ def _adds_up(frame: pl.DataFrame, text: bytes, layout: Layout) -> bool:
 def _read_record_by_record(text: bytes, layout: Layout) -> Delimited:
     records = find_records(text, layout.body, layout.line, layout.dialect, len(layout.names))
     blank = _is_blank(records)
+    shapes = Shapes.of_records(records, ~blank)
     if layout.whole:
-        names = _fit_names(layout.names, records.counts[~blank], layout.n_named)
-        layout = replace(layout, names=names)
+        layout = replace(layout, names=_fit_names(layout.names, shapes, layout.n_named))
     width = len(layout.names)
     malformed = ~blank & (records.broken | (records.counts != width))
     left_out = tuple(_reasons(records, malformed, width))
@@ -229,7 +244,7 @@ def _read_record_by_record(text: bytes, layout: Layout) -> Delimited:
         )
     lines = records.lines[keep]
     first_line = int(lines[0]) if lines.size else layout.line
-    return _drop_unnamed(Delimited(frame, left_out, first_line, lines), layout)
+    return _drop_unnamed(Delimited(frame, left_out, first_line, lines, shapes), layout)
 
 
 def _is_blank(records: Records) -> NDArray[np.bool_]:
@@ -240,28 +255,23 @@ def _is_blank(records: Records) -> NDArray[np.bool_]:
     return blank
 
 
-def _fit_names(names: tuple[str, ...], counts: NDArray[np.int64], n_named: int) -> tuple[str, ...]:
+def _fit_names(names: tuple[str, ...], shapes: Shapes, n_named: int) -> tuple[str, ...]:
     """The names with as many unnamed ones at the end as nearly all rows have fields there.
 
     So a delimiter at the end of each row but not of the header, or of the header alone, does no
     harm.
     """
-    common = int(np.bincount(counts).argmax()) if counts.size else len(names)
-    nearly_all = np.count_nonzero(counts == common) >= (1 - MALFORMED_PER_ROW) * counts.size
-    if common < n_named or not nearly_all:
+    common, n_common = shapes.find_common()
+    if common < n_named or n_common < (1 - MALFORMED_PER_ROW) * shapes.total:
         return names
     return (*names, *[""] * (common - len(names)))[:common]
 
 
 def _reasons(records: Records, malformed: NDArray[np.bool_], width: int) -> list[LeftOut]:
-    found = []
-    for k in np.flatnonzero(malformed).tolist():
-        n_fields = int(records.counts[k])
-        reason = f"{n_fields} field{'s' * (n_fields > 1)}, expected {width}"
-        if records.broken[k]:
-            reason = "a quote is opened and not closed"
-        found.append(LeftOut(int(records.lines[k]), reason))
-    return found
+    return [
+        LeftOut(int(records.lines[k]), say_shape(int(records.counts[k]), records.broken[k], width))
+        for k in np.flatnonzero(malformed).tolist()
+    ]
 
 
 def _drop_unnamed(table: Delimited, layout: Layout) -> Delimited:

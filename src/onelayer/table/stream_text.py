@@ -12,6 +12,7 @@ from onelayer.table.delimited import (
     Layout,
     fit_layout,
     has_rows,
+    judge_shapes,
     lay_out,
     question_header,
     read_rows,
@@ -20,6 +21,7 @@ from onelayer.table.delimiter import find_line_end
 from onelayer.table.malformed import LeftOut, limit_malformed, say_left_out
 from onelayer.table.names import clean_names
 from onelayer.table.pieces import Piece
+from onelayer.table.record_shapes import Shapes
 from onelayer.table.spelling import Spelling
 from onelayer.table.windows import WINDOW_BYTES, LongText
 
@@ -55,6 +57,7 @@ class TextFile:
         # Of every window that was read, and of the one after it.
         self._marks = [self._first_mark()]
         self._left_out: list[LeftOut] = []
+        self._shapes = Shapes()
         columns = clean_names(self._layout.names[: self._layout.n_named], source)
         self.schema: dict[str, pl.DataType] = dict.fromkeys(columns, pl.String())
 
@@ -81,12 +84,14 @@ class TextFile:
         if len(self._marks) == 1:
             question_header(found.frame, self._layout)
         self._left_out.extend(found.left_out)
+        self._shapes += found.shapes
         self._marks.append(after)
 
     def _settle(self) -> None:
         """Judge the lines left out, once, when every window was read."""
         if self.rows is not None:
             return
+        judge_shapes(self._shapes, self._written)
         n_kept, n_out = self._marks[-1].row, len(self._left_out)
         if n_out:
             first = self._left_out[0]
@@ -110,6 +115,7 @@ class TextFile:
     def _first_mark(self) -> _Mark:
         """Where the rows begin; the layout is fitted to the first window of them."""
         layout, mark = self._layout, _Mark(self._offset, self._layout.line, 0)
+        self._written = layout  # the names as they are written
         windows = self._text.read_windows(layout.dialect, len(layout.names), self._offset)
         for window in windows:
             text = self._spelling.decode(window.raw, mark.line)

@@ -52,6 +52,7 @@ ROOMS = (
     "labelling",
     "contributions",
     "explain",
+    "explaining",
     "facts",
     "model_file",
     "model",

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.contributions import contribute
 from onelayer.encoding import Surprises, encode_rows
 from onelayer.features.mixed import MixedFeatures
 from onelayer.model import Model
 from onelayer.network import sigmoid
 from onelayer.scoring import predict_logits
 from onelayer.table.stream import Batch
-from onelayer.table.tabulating import tabulate_predictions, tabulate_reasons
+from onelayer.table.tabulating import tabulate_predictions
 from onelayer.table.values import require_names
 
 Columns = dict[str, Any]  # name -> polars Series
@@ -41,15 +40,21 @@ def predict_batches(model: Model, batches: Iterable[Batch]) -> Iterator[Columns]
         yield tabulate_predictions(batch.table, *scored, first=batch.first)
 
 
-def explain_batches(model: Model, batches: Iterable[Batch], most: int) -> Iterator[Columns]:
-    """The same with the `most` largest pushes of each row; see `Model.explain`."""
-    names, owners = model.explained_columns
-    average = np.bincount(owners, model.W[0] * model.averages, len(names))
+def explain_batches(
+    model: Model,
+    batches: Iterable[Batch],
+    most: int,
+    wanted: str | None = None,
+    numbers: bool = True,
+) -> Iterator[Columns]:
+    """The same with the `most` strongest reasons of each row; see `Model.reasons`.
+
+    With `numbers` also the columns that push, by how much, and the sum of the other pushes.
+    """
     for batch, features, scored in _score_batches(model, batches):
-        pushes = contribute(features, model.W[0], owners, len(names)) - average
-        na = (*model.schema.na, *batch.table.na)
-        reasons = tabulate_reasons(batch.table, names, pushes, most, na)
-        yield tabulate_predictions(batch.table, *scored, first=batch.first, more=reasons)
+        ranked = model.explainer.rank(batch.table, features, most, wanted)
+        more = ranked.to_columns(numbers)
+        yield tabulate_predictions(batch.table, *scored, first=batch.first, more=more)
 
 
 def _score_batches(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import fsum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,58 +14,69 @@ from onelayer.network import sigmoid
 
 @dataclass(frozen=True)
 class Push:
-    """What one column of the table, with this row's value, adds to the log-odds."""
+    """What one column of the table, with this row's value, adds to the log-odds.
+
+    `words` says what the value is beside those of the training rows.
+    """
 
     column: str
     value: str
     push: float
+    words: str
+
+    @property
+    def reason(self) -> str:
+        """The words and the push.
+
+        >>> Push("debt ratio", "0.61", -0.8, "debt ratio 0.61 is above the average 0.34").reason
+        'debt ratio 0.61 is above the average 0.34: -0.80'
+        """
+        return f"{self.words}: {self.push:+.2f}"
 
 
 @dataclass(frozen=True)
 class Explanation:
     """A row's log-odds, taken apart: `logit` = `average_logit` + the sum of all pushes.
 
-    `average_logit` is the mean log-odds of the training rows; `probability` is sigmoid(logit).
-    The pushes are sorted by their size, the largest first.
+    `average_logit` is the mean log-odds of the training rows; `probability` is sigmoid(logit). The
+    pushes stand in the order of their reasons: what speaks most against the value of the target
+    that is `wanted` comes first, what speaks most for it last. A push above 0 always raises the
+    probability of the positive value, whichever is wanted.
     """
 
     probability: float
     logit: float
     average_logit: float
+    wanted: str
     pushes: tuple[Push, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain dicts, lists, text and numbers, for JSON."""
         return {**asdict(self), "pushes": [asdict(push) for push in self.pushes]}
 
-    def sentences(self, positive: str, negative: str, k: int = 5) -> list[str]:
-        """Say the `k` largest pushes in words, leaving out those that round to 0.00.
+    def reasons(self, k: int = 5) -> list[str]:
+        """The first `k` reasons in words, leaving out pushes that round to 0.00.
 
-        Args:
-            positive: What a push above 0 leads to: the value of the target that is 1.
-            negative: What a push below 0 leads to.
-            k: How many sentences at most.
-
-        >>> row = explain_row(["debt ratio"], ["0.61"], [-1.2], [-0.4], bias=1.0)
-        >>> row.sentences("approval", "refusal")
-        ['debt ratio = 0.61 pushes towards refusal: -0.80']
+        >>> words = "debt ratio 0.61 is above the average 0.34"
+        >>> row = explain_row(["debt ratio"], ["0.61"], [words], [-1.2], [-0.4], bias=1.0)
+        >>> row.reasons()
+        ['debt ratio 0.61 is above the average 0.34: -0.80']
         """
         if k < 0:
-            raise InputError(f"k is {k}: expected how many sentences, 0 or more")
-        shown = [push for push in self.pushes if f"{abs(push.push):.2f}" != "0.00"]
-        return [
-            f"{each.column} = {each.value} pushes towards "
-            f"{positive if each.push > 0 else negative}: {each.push:+.2f}"
-            for each in shown[:k]
-        ]
+            raise InputError(f"k is {k}: expected how many reasons, 0 or more")
+        return [push.reason for push in self.pushes if f"{abs(push.push):.2f}" != "0.00"][:k]
 
 
 def explain_row(
     columns: Sequence[str],
     values: Sequence[str],
+    words: Sequence[str],
     contributions: ArrayLike,
     averages: ArrayLike,
     bias: float,
+    *,
+    wanted: str = "1",
+    sign: Literal[-1, 1] = 1,
 ) -> Explanation:
     """Compare one row with the average row, column by column.
 
@@ -77,12 +88,15 @@ def explain_row(
     Args:
         columns: The names of the n_columns columns of the table.
         values: The row's values, as text for people.
+        words: What each value is beside those of the training rows.
         contributions: (n_columns,), c_j, in log-odds.
         averages: (n_columns,), a_j, in log-odds.
         bias: The model's bias, in log-odds.
+        wanted: The value of the target that the person hopes for.
+        sign: 1 where that is the positive value, -1 where it is the negative one.
 
     Returns:
-        The pushes, largest first; equal sizes in the order of the columns.
+        The pushes, those most against `wanted` first; equal ones in the order of the columns.
 
     Raises:
         InputError: The lengths differ or a number is not finite.
@@ -90,23 +104,28 @@ def explain_row(
     Source: Štrumbelj and Kononenko, "Explaining prediction models and individual predictions with
     feature contributions", 2014.
 
-    >>> explain_row(["age", "debt"], ["30", "0.6"], [0.25, -2.0], [0.5, -0.5], bias=0.75)
-    Explanation(probability=0.2689414213699951, logit=-1.0, average_logit=0.75, pushes=\
-(Push(column='debt', value='0.6', push=-1.5), Push(column='age', value='30', push=-0.25)))
+    >>> here, average = [0.25, -2.0], [0.5, -0.5]
+    >>> found = explain_row(["age", "debt"], ["30", "0.6"], ["", ""], here, average, 0.75)
+    >>> found.logit, found.average_logit, [(push.column, push.push) for push in found.pushes]
+    (-1.0, 0.75, [('debt', -1.5), ('age', -0.25)])
     """
     row, average = _read(contributions, columns), _read(averages, columns)
-    if len(values) != len(columns):
-        raise InputError(f"{len(columns)} columns and {len(values)} values: expected one for each")
+    if not len(values) == len(words) == len(columns):
+        raise InputError(
+            f"{len(columns)} columns, {len(values)} values and {len(words)} words: expected one "
+            "for each"
+        )
     logit = fsum([bias, *row])
     pushes = [
-        Push(column, value, here - there)
-        for column, value, here, there in zip(columns, values, row, average)
+        Push(column, value, here - there, word)
+        for column, value, word, here, there in zip(columns, values, words, row, average)
     ]
     return Explanation(
         probability=float(sigmoid(logit)),
         logit=logit,
         average_logit=fsum([bias, *average]),
-        pushes=tuple(sorted(pushes, key=lambda push: -abs(push.push))),
+        wanted=wanted,
+        pushes=tuple(sorted(pushes, key=lambda push: sign * push.push)),
     )
 
 

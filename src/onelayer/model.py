@@ -4,17 +4,18 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.certificate import Certificate
-from onelayer.contributions import contribute
 from onelayer.encoding import encode_rows, read_rows
 from onelayer.errors import InputError, ModelFileError
 from onelayer.evaluate import Evaluation, evaluate_batches
-from onelayer.explain import Explanation, explain_row
+from onelayer.explain import Explanation
+from onelayer.explaining import Explainer
 from onelayer.facts import Revision
 from onelayer.facts import TrainingFacts as TrainingFacts
 from onelayer.features.mixed import MixedFeatures
@@ -33,7 +34,6 @@ from onelayer.stored import from_stored, to_stored
 from onelayer.strength.choice import StrengthChoice
 from onelayer.summary import Summary
 from onelayer.summary_section import SummarySection, from_section, to_section
-from onelayer.table.levels import read_levels
 from onelayer.table.schema import Schema
 
 Array = NDArray[Any]
@@ -186,37 +186,29 @@ class Model:
         facts = replace(self.training, test=raw.name)
         return replace(self, training=facts, evaluation=self.evaluate(raw))
 
-    def explain(self, table: Any, row: int = 0) -> Explanation:
+    def explain(self, table: Any, row: int = 0, *, wanted: str | None = None) -> Explanation:
         """Each column's push on the log-odds of one row against the average training row.
 
         Parameters
         ----------
         table: a table, or one row as a dict of column -> value.
         row: which row of it, from 0.
+        wanted: the value of the target that the person hopes for, the positive one if not said:
+            what speaks most against it comes first.
         """
-        raw = read_rows(table)
-        if not 0 <= row < raw.frame.height:
-            raise InputError(
-                f"{raw.name} has {raw.frame.height:,} rows: row {row} is not among 0 to "
-                f"{raw.frame.height - 1}"
-            )
-        one = raw.pick(row)
-        columns, owners = self.explained_columns
-        na = (*self.schema.na, *raw.na)
-        return explain_row(
-            columns,
-            [read_levels(one.frame[column], na)[0] or "missing" for column in columns],
-            contribute(encode_rows(self.schema, one), self.W[0], owners, len(columns))[0],
-            np.bincount(owners, self.W[0] * self.averages, len(columns)),
-            float(self.b[0, 0]),
-        )
+        return self.explainer.explain(read_rows(table), row, wanted)
 
-    @property
-    def explained_columns(self) -> tuple[tuple[str, ...], NDArray[np.intp]]:
-        """The columns learnt from, and for each feature the place of its column among them."""
-        columns = tuple(dict.fromkeys(self.schema.feature_columns))
-        place = {column: j for j, column in enumerate(columns)}
-        return columns, np.array([place[column] for column in self.schema.feature_columns])
+    def reasons(self, table: Any, k: int = 3, *, wanted: str | None = None) -> list[list[str]]:
+        """The `k` strongest reasons of each row of a table, in words; see `Explanation.reasons`."""
+        raw = read_rows(table)
+        ranked = self.explainer.rank(raw, encode_rows(self.schema, raw), k, wanted)
+        return [[each for each in row if each] for row in zip(*ranked.reasons)]
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """What `explain` and `reasons` ask; it holds what is the same for all rows."""
+        decisions = (self.positive, self.negative)
+        return Explainer(self.schema, self.W, self.b, self.averages, decisions)
 
     def to_dict(self) -> dict[str, Any]:
         """The sections of the model file."""

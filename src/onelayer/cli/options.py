@@ -52,6 +52,11 @@ def table_options(command: Command) -> Command:
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
 )
+wanted_option = click.option(
+    "--wanted",
+    metavar="V",
+    help="The value of the target that people hope for; reasons against it come first.",
+)
 table_argument = click.argument("table")
 model_argument = click.argument("model")
 

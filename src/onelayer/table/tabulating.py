@@ -1,4 +1,4 @@
-"""The columns of a file of predictions, and of one of reasons."""
+"""The columns of a file of predictions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
-
-from onelayer.table.levels import read_levels
+from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
     from onelayer.table.reading import Table
@@ -55,41 +53,3 @@ def tabulate_predictions(
                 shown += "_"
             columns[shown] = table.frame[name].alias(shown)
     return columns | ours
-
-
-def tabulate_reasons(
-    table: Table, columns: Sequence[str], pushes: NDArray[np.float64], most: int, na: Sequence[str]
-) -> dict[str, pl.Series]:
-    """Return the largest pushes of each row with the columns they come from, largest first.
-
-    Arguments
-    ---------
-    columns
-        The n_columns columns that push.
-    pushes : (n, n_columns)
-        What each adds to the log-odds of each row, beyond that of the average row.
-    most
-        How many to name; the others are added up.
-    na
-        Words that mean missing.
-
-    Returns
-    -------
-    `column_1`, `value_1`, `push_1`, `column_2` and so on, and `others`, where there are any.
-    """
-    n, named = len(pushes), min(most, len(columns))
-    order = np.argsort(-np.abs(pushes), axis=1, kind="stable")[:, :named]
-    texts = pl.concat([read_levels(table.frame[name], na).rename("value") for name in columns])
-    names, rows = pl.Series(list(columns)), np.arange(n)
-    found: dict[str, pl.Series] = {}
-    for rank in range(named):
-        chosen, number = order[:, rank], rank + 1
-        values = texts.gather(chosen * n + rows).fill_null("missing")
-        found[f"column_{number}"] = names.gather(chosen)
-        found[f"value_{number}"] = values
-        found[f"push_{number}"] = pl.Series(pushes[rows, chosen])
-    if named < len(columns):
-        shown = np.zeros(pushes.shape, dtype=bool)
-        np.put_along_axis(shown, order, True, axis=1)
-        found["others"] = pl.Series(np.where(shown, 0.0, pushes).sum(axis=1))
-    return {name: column.alias(name) for name, column in found.items()}

@@ -1,6 +1,7 @@
 """Rows on disk: what is written is what is read, and fits are those of the rows in memory."""
 
 import errno
+import threading
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss
 from onelayer.rows import files
+from onelayer.rows.ahead import make_ahead
 from onelayer.rows.cache import Cache, CacheWriter, Layout
 from onelayer.rows.files import FileRows, ReadRows
 from onelayer.rows.memory import MemoryRows
@@ -143,3 +145,36 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "_files", {"numbers": Full()})
     with pytest.raises(InputError, match="the disk is full: free some space"):
         writer.append(block)
+
+
+def test_sums_of_weights_and_labels_read_no_features(tmp_path):
+    block, read = make_block(3_000), []
+    rows = FileRows(write(tmp_path, block), watch=lambda start, stop: read.append(start))
+    assert rows.reduce(lambda part: float(part.weights.sum())) == block.weights.sum()
+    assert rows.reduce(lambda part: int(part.labels.sum())) == block.labels.sum()
+    assert not read
+    rows.reduce(lambda part: part.features.back(part.weights[None]))
+    assert read[0] == 0
+
+
+def test_items_are_made_ahead_in_one_thread_and_closed_there():
+    threads, made = set(), []
+
+    def make():
+        try:
+            for k in range(5):
+                threads.add(threading.get_ident())
+                made.append(k)
+                yield k
+            raise InputError("the end is missing")
+        finally:
+            threads.add(threading.get_ident())
+
+    ahead = make_ahead(make())
+    assert [next(ahead) for _ in range(5)] == made
+    with pytest.raises(InputError, match="the end is missing"):
+        next(ahead)
+    ahead = make_ahead(make())
+    assert next(ahead) == 0
+    ahead.close()
+    assert threading.get_ident() not in threads

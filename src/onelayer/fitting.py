@@ -57,6 +57,7 @@ def fit(
     start: tuple[Array, Array] | None = None,
     naming: Naming = UNNAMED,
     remarks: bool = False,
+    where: Coordinates | None = None,
 ) -> Solution:
     """Minimise sum_i s_i loss_i + (1 / C) ((1 - l1_ratio) / 2 |W|^2 + l1_ratio |W|_1).
 
@@ -75,6 +76,7 @@ def fit(
     start: W (n_outputs, n_x) and b (n_outputs, 1) to set out from, in the units of the table: the
         answer of a fit nearby. By default each solver has a start of its own.
     naming: what messages call the columns and rows.
+    where: the columns, where they have been measured on all rows already.
     remarks: whether to look, with a penalty too, for separated classes and dependent columns. At
         C=inf they are looked for wherever the steps or the Hessian gave reason to.
 
@@ -87,7 +89,7 @@ def fit(
         raise InputError(f"solver={solver!r} is unknown: use one of {', '.join(SOLVERS)}")
     if start is not None:
         _check_start(rows, loss, *start)
-    task = _Task(rows, loss, C, l1_ratio, fit_intercept, solver, tol, watch, start)
+    task = _Task(rows, loss, C, l1_ratio, fit_intercept, solver, tol, watch, start, where)
     with single_threaded_blas():
         if l1_ratio > 0 and np.isfinite(C):
             found = _fit_corners(task)
@@ -113,10 +115,11 @@ class _Task:
     tol: float
     watch: Watch | None
     start: tuple[Array, Array] | None
+    where: Coordinates | None
 
     def measure(self) -> Objective:
         """The objective in coordinates measured on all rows."""
-        return self.place(measure_columns(self.rows, self.fit_intercept))
+        return self.place(self.where or measure_columns(self.rows, self.fit_intercept))
 
     def place(self, where: Coordinates) -> Objective:
         shifted, where = shift_rows(self.rows, where)
@@ -139,7 +142,7 @@ def _minimise(task: _Task) -> Solution:
             return found
     first = None
     if task.solver == "auto" and sampled_newton.suits(rows, loss):
-        first = sampled_newton.solve(rows, loss, *options)
+        first = sampled_newton.solve(rows, loss, *options, where=task.where)
         if first is not None and first.status == "optimal":
             return first
     objective = task.measure()

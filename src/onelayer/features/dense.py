@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 PIECE = 1 << 18  # 2 MiB of float64
+WIDE = 1 << 10  # values that NumPy compares with as many others in one go
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,23 @@ class DenseFeatures:
         self, s: Array, origin: Array, exact: bool = True
     ) -> tuple[Array, Array, Array, Array]:
         held = self.values if s.all() else self.values[s > 0]
-        centred = self.values - origin
+        centred = self.values - origin if origin.any() else self.values
+        # Rows of one weight store it once; a product with it as it lies is no work for BLAS.
+        s = np.ascontiguousarray(s)
         return (
             s @ centred,
             s @ np.square(centred),
-            held.min(axis=0, initial=np.inf),
-            held.max(axis=0, initial=-np.inf),
+            _fold(np.minimum, held, np.inf),
+            _fold(np.maximum, held, -np.inf),
         )
+
+
+def _fold(choose: np.ufunc, values: Array, start: float) -> Array:
+    """The least or largest value of each column; many narrow rows are looked at as a wide one."""
+    n, p = values.shape
+    wide = WIDE // max(1, p)
+    if wide > 1 and n > wide and values.flags.c_contiguous:
+        whole = n - n % wide
+        found = choose.reduce(values[:whole].reshape(-1, wide * p), axis=0).reshape(wide, p)
+        values = np.concatenate([found, values[whole:]])
+    return np.asarray(choose.reduce(values, axis=0, initial=start))

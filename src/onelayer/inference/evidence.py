@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.coordinates import measure_columns, shift_rows
+from onelayer.coordinates import Coordinates, measure_columns, shift_rows
 from onelayer.errors import InputError
 from onelayer.inference.clusters import number_clusters
 from onelayer.inference.estimate import Estimate, estimate, settle_kind
@@ -38,6 +38,7 @@ class Evidence:
         outputs, or None.
     held: (n,) True for the rows given that the fit used, where it left some out; else None.
     remark: a note of the caller's own, or empty.
+    where: the columns, where they have been measured already.
     """
 
     rows: MemoryRows
@@ -50,6 +51,7 @@ class Evidence:
     outputs: tuple[str, ...] | None = None
     held: NDArray[np.bool_] | None = None
     remark: str = ""
+    where: Coordinates | None = None
 
     def summarise(
         self,
@@ -110,7 +112,8 @@ class Evidence:
         Tiles of dense rows have their centre taken off, so that columns that depend on each other
         do so to the last digits in the Hessian too.
         """
-        rows, where = shift_rows(self.rows, measure_columns(self.rows, self.fit_intercept), 0.0)
+        where = self.where or measure_columns(self.rows, self.fit_intercept)
+        rows, where = shift_rows(self.rows, where, 0.0)
         return Objective(rows, self.loss, math.inf if self._has_corners else self.C, where)
 
     def _settle_names(self, names: Sequence[str] | None) -> tuple[str, ...]:
@@ -158,12 +161,14 @@ def summarise_training(
     C: float,
     weight_kind: str,
     l1_ratio: float = 0.0,
+    where: Coordinates | None = None,
 ) -> Summary | None:
     """The summary that a model keeps of its training; None beyond `LARGEST_KEPT` features.
 
     Parameters
     ----------
     rows: of one output, with weights as `scale_weights` gives them. names: of the features.
+    where: the columns, where they have been measured already.
     """
     if rows.n_columns > LARGEST_KEPT:
         return None
@@ -174,5 +179,6 @@ def summarise_training(
         l1_ratio=l1_ratio,
         weight_kind=weight_kind,
         names=tuple(names),
+        where=where,
     )
     return evidence.summarise(solution)

@@ -9,8 +9,9 @@ files never count as memory of the process.
 import contextlib
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -149,21 +150,32 @@ class Cache:
 
     def read(self, start: int, stop: int) -> Block:
         """The rows from `start` to `stop`."""
-        stop = min(stop, self.n_rows)
-        parts = {
-            name: self._read(name, kind, start * each, (stop - start) * each).reshape(-1, each)
-            for name, (kind, each) in self.layout.widths.items()
-            if name != ENDS
-        }
+        found = CachedBlock(self, start, min(stop, self.n_rows))
+        return Block(found.features, found.labels, found.weights)
+
+    def read_features(self, start: int, stop: int) -> MixedFeatures:
+        """The features of these rows."""
+        names = (NUMBERS, BITS, CODES)
+        parts = {n: self._read_part(n, start, stop) for n in names if n in self.layout.widths}
         m = stop - start
         codes = parts.get(CODES, np.zeros((m, 0), np.int32))
-        features = MixedFeatures(
+        return MixedFeatures(
             self._join_numbers(parts, m), codes, self.layout.level_counts, self._words(start, stop)
         )
-        weights = np.broadcast_to(1.0, m)
-        if WEIGHTS in parts:
-            weights = parts[WEIGHTS][:, 0]
-        return Block(features, parts[LABELS].T, weights)
+
+    def read_labels(self, start: int, stop: int) -> Array:
+        """Their labels, (1, rows)."""
+        return self._read_part(LABELS, start, stop).T
+
+    def read_weights(self, start: int, stop: int) -> Array:
+        """Their weights."""
+        if WEIGHTS not in self.layout.widths:
+            return np.broadcast_to(1.0, stop - start)
+        return self._read_part(WEIGHTS, start, stop)[:, 0]
+
+    def _read_part(self, name: str, start: int, stop: int) -> Array:
+        kind, each = self.layout.widths[name]
+        return self._read(name, kind, start * each, (stop - start) * each).reshape(-1, each)
 
     def close(self) -> None:
         for descriptor in self._files.values():
@@ -204,6 +216,51 @@ class Cache:
         places = self._read(PLACES, np.dtype(np.int32), int(ends[0]), int(ends[-1] - ends[0]))
         shape = (stop - start, self.layout.n_words)
         return sparse.csr_array((np.ones(len(places)), places, ends - ends[0]), shape=shape)
+
+
+class CachedBlock(Block):
+    """Rows of a cache, read as they are asked for: a sum of weights or labels reads no features.
+
+    Parameters
+    ----------
+    factor: of the weights. watch: told when the features are read.
+    """
+
+    _cache: Cache
+    _start: int
+    _stop: int
+    _factor: float
+    _watch: Callable[[], None] | None
+
+    def __init__(
+        self,
+        cache: Cache,
+        start: int,
+        stop: int,
+        factor: float = 1.0,
+        watch: Callable[[], None] | None = None,
+    ) -> None:
+        own = {"_cache": cache, "_start": start, "_stop": stop, "_factor": factor, "_watch": watch}
+        self.__dict__.update(own)
+
+    @property
+    def n_rows(self) -> int:
+        return self._stop - self._start
+
+    @cached_property
+    def features(self) -> MixedFeatures:
+        if self._watch is not None:
+            self._watch()
+        return self._cache.read_features(self._start, self._stop)
+
+    @cached_property
+    def labels(self) -> Array:
+        return self._cache.read_labels(self._start, self._stop)
+
+    @cached_property
+    def weights(self) -> Array:
+        weights = self._cache.read_weights(self._start, self._stop)
+        return weights if self._factor == 1.0 else weights * self._factor
 
 
 def no_rows(layout: Layout) -> MixedFeatures:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from onelayer.blocks import Block
 from onelayer.errors import InputError
 from onelayer.features.mixed import MixedFeatures
-from onelayer.rows.cache import Cache, Layout, no_rows, stack_blocks
+from onelayer.rows.cache import Cache, CachedBlock, Layout, no_rows, stack_blocks
 from onelayer.rows.memory import MemoryRows, available_cores
 
 Array = NDArray[Any]
@@ -89,14 +90,8 @@ class FileRows(MemoryRows):
             self.note(W, b)
 
     def _between(self, start: int, stop: int) -> Block:
-        if self.watch is not None:
-            self.watch(start, stop)
-        return self._weighed(self.cache.read(start, stop))
-
-    def _weighed(self, block: Block) -> Block:
-        if self.factor == 1.0:
-            return block
-        return Block(block.features, block.labels, block.weights * self.factor)
+        watch = None if self.watch is None else partial(self.watch, start, stop)
+        return CachedBlock(self.cache, start, stop, self.factor, watch)
 
     def take(self, numbers: NDArray[np.intp]) -> Block:
         order = np.argsort(numbers, kind="stable")
@@ -169,6 +164,11 @@ class ReadRows(FileRows):
                 "the table has changed since this training began: it has another number of rows "
                 "now; start again"
             )
+
+    def _weighed(self, block: Block) -> Block:
+        if self.factor == 1.0:
+            return block
+        return Block(block.features, block.labels, block.weights * self.factor)
 
     def _gather(self, pieces: Iterable[tuple[tuple[int, int], NDArray[np.intp]]]) -> list[Block]:
         wanted = {start: places for (start, _), places in pieces}

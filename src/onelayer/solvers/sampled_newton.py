@@ -116,15 +116,19 @@ def solve(
     tol: float,
     watch: Watch | None = None,
     start: tuple[Array, Array] | None = None,
+    where: Coordinates | None = None,
 ) -> Solution | None:
     """Minimise to a proved end; None where values are not finite, and no answer has been found.
+
+    `where` is given where the columns have been measured on all rows already.
 
     The solution's status is "optimal", or "stalled" where the whole Hessian is needed to go on.
     """
     began = time.perf_counter()
     with np.errstate(invalid="ignore"):  # infinite values are found below
         sample = draw_sample(rows, loss)
-        where = _measure(rows, sample, fit_intercept, loss.groups < loss.n_outputs)
+        if where is None:
+            where = _measure(rows, sample, fit_intercept, loss.groups < loss.n_outputs)
     rows, where = shift_rows(rows, where)
     objective = Objective(rows, loss, C, where)
     problem = _make_problem(objective, sample)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import Block
+from onelayer.coordinates import Coordinates, measure_columns
 from onelayer.encoding import to_features
 from onelayer.errors import InputError
 from onelayer.evaluate import Evaluation, evaluate_batches
@@ -17,6 +18,8 @@ from onelayer.inference import summarise_training
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
 from onelayer.outcome import warn_of_outcome
+from onelayer.rows.ahead import make_ahead
+from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.cache import Cache, CacheWriter
 from onelayer.rows.files import FileRows, ReadRows
 from onelayer.scoring import predict_logits
@@ -33,6 +36,7 @@ Array = NDArray[Any]
 
 SAMPLE_SHARE = 8  # one part in so many of the memory for the solver's sample,
 BATCH_SHARE = 32  # and for a batch of raw rows, which is decoded, encoded and copied on the way
+LARGER = 3  # times as many rows are taken at a time where a row group is then read whole
 RANKED_SHARE = 10  # and for the scores of rows held out, as they are ranked:
 RANKED_BYTES = 64  # with what it takes to sort them
 PIECES = 2  # of a file that may be in memory at a time
@@ -48,6 +52,8 @@ class Run:
         self.source, self.split, self.means, self.workspace = source, split, means, workspace
         width = max(1, len(source.schema))
         self.batch_rows = max(1_000, means.memory // BATCH_SHARE // (16 * width))
+        if self.batch_rows < source.group_rows <= LARGER * self.batch_rows:
+            self.batch_rows = source.group_rows
         self._began = time.perf_counter()
 
     def settle(self, choices: Mapping[str, Any]) -> Schema | Table:
@@ -63,7 +69,7 @@ class Run:
             f"its encoded rows on disk; {self.means.memory / 1e6:,.0f} MB of memory"
         )
         self._require_pieces()
-        batches = ((b.first, b.table) for b in self.source.batches(self.batch_rows))
+        batches = make_ahead((b.first, b.table) for b in self.source.batches(self.batch_rows))
         survey = take_survey(batches, self.split, self.source.name, self._tell("surveying"))
         if survey.is_whole:
             return survey.sample
@@ -125,11 +131,12 @@ class Run:
             CacheWriter(folder / HELD, layout, *done[HELD]) as held,
         ):
             read = done["read"]
-            for k, batch in enumerate(self.source.batches(self.batch_rows, start=read)):
-                block, is_held = self._encode(schema, batch)
-                trained.append(block.take(np.flatnonzero(~is_held)))
-                held.append(block.take(np.flatnonzero(is_held)))
-                read += batch.table.frame.height
+            batches = self.source.batches(self.batch_rows, start=read)
+            encoded = (self._encode(schema, batch) for batch in make_ahead(batches))
+            for k, (n_rows, for_training, held_out) in enumerate(make_ahead(encoded)):
+                trained.append(for_training)
+                held.append(held_out)
+                read += n_rows
                 tell(read)
                 if k % SAVED_EVERY == SAVED_EVERY - 1:
                     self._note(trained, held, read)
@@ -147,8 +154,8 @@ class Run:
             }
         )
 
-    def _encode(self, schema: Schema, batch: Batch) -> tuple[Block, NDArray[np.bool_]]:
-        """The rows of a batch that are there, and which of them are held out."""
+    def _encode(self, schema: Schema, batch: Batch) -> tuple[int, Block, Block]:
+        """The rows of a batch, how many; of those that are there the trained and the held."""
         table = batch.table
         there, held = self.split.apply(batch.first, table)
         labels = schema.labels(table)
@@ -157,27 +164,35 @@ class Run:
             weights = read_weights(table, schema.weight, self.split.na, some=False)
         features = to_features(schema.encode(table))
         whole = Block(features, np.nan_to_num(labels)[None].astype(np.int8), weights)
-        return (whole, held) if there.all() else (whole.take(np.flatnonzero(there)), held[there])
+        return len(there), _choose(whole, there & ~held), _choose(whole, held)
 
     def learn(self, schema: Schema, settings: Settings) -> Model:
         """Passes over the encoded rows until the optimum is proved; then those held out."""
         kind = settings.weight_kind
         rows = self._open(TRAINED, schema, kind)
-        solution = self._fit(rows, settings)
+        steps: list[Progress] = []
+        rows.watch = self._follow(rows.n_rows, steps)
+        with single_threaded_blas():
+            where = measure_columns(rows, fit_intercept=True)
+        solution = self._fit(rows, where, settings, steps)
         warn_of_outcome(solution)
-        weight = rows.reduce(lambda block: float(block.weights.sum()))
-        sums = rows.reduce(lambda block: block.features.back(block.weights[None])[0])
         return Model(
             schema=schema,
             W=solution.W,
             b=solution.b,
-            averages=sums / weight,
+            averages=where.centre,
             certificate=solution.certificate,
             training=self._state_facts(rows, solution, settings),
             evaluation=self._judge(schema, solution, settings.threshold),
             threshold=settings.threshold,
             summary=summarise_training(
-                rows, solution, schema.feature_names, settings.strength, kind, settings.l1_ratio
+                rows,
+                solution,
+                schema.feature_names,
+                settings.strength,
+                kind,
+                settings.l1_ratio,
+                where,
             ),
         )
 
@@ -197,28 +212,29 @@ class Run:
 
     def _read(self, schema: Schema, name: str) -> Iterator[Block]:
         """The rows of one use, encoded as they are read from the table."""
-        for batch in self.source.batches(self.batch_rows):
-            block, held = self._encode(schema, batch)
-            yield block.take(np.flatnonzero(held == (name == HELD)))
+        for batch in make_ahead(self.source.batches(self.batch_rows)):
+            _, trained, held = self._encode(schema, batch)
+            yield held if name == HELD else trained
 
-    def _fit(self, rows: FileRows, settings: Settings) -> Solution:
+    def _fit(
+        self, rows: FileRows, where: Coordinates, settings: Settings, steps: list[Progress]
+    ) -> Solution:
         stand = self.workspace.state.get("theta")
         start = None if stand is None else (np.array(stand["W"]), np.array(stand["b"]))
-        last: list[Progress] = []
-        rows.watch = self._follow(rows.n_rows, last)
         rows.note = lambda W, b: self.workspace.save(theta={"W": W.tolist(), "b": b.tolist()})
         found = fit(
             rows,
             SigmoidLoss(1),
             start=start,
-            watch=last.append,
+            watch=steps.append,
             C=settings.strength,
             l1_ratio=settings.l1_ratio,
             tol=settings.tol,
             solver=settings.solver,
             descent=settings.descent,
+            where=where,
         )
-        rows.watch = rows.note = None
+        rows.note = None
         return found
 
     def _judge(self, schema: Schema, solution: Solution, threshold: float) -> Evaluation | None:
@@ -282,3 +298,7 @@ class Run:
                 tell(Stage("training", stop, n_rows, self._seconds(), passes, last))
 
         return told
+
+
+def _choose(block: Block, rows: NDArray[np.bool_]) -> Block:
+    return block if rows.all() else block.take(np.flatnonzero(rows))

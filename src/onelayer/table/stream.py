@@ -24,7 +24,7 @@ from onelayer.table.stream_files import (
     recognise_file,
 )
 from onelayer.table.stream_text import TextFile
-from onelayer.table.stream_typed import open_typed
+from onelayer.table.stream_typed import ParquetFile, open_typed
 from onelayer.table.values import list_some
 from onelayer.table.widening import merge_schemas
 
@@ -71,6 +71,12 @@ class Stream:
     def largest_piece(self) -> int:
         """Bytes that must be held at once, estimated: the largest row group, batch or window."""
         return max(source.largest_piece for source, _ in self.sources)
+
+    @property
+    def group_rows(self) -> int:
+        """Rows of the largest row group of a Parquet file: to decode it in parts costs more."""
+        files = [source for source, _ in self.sources if isinstance(source, ParquetFile)]
+        return max((file.group_rows for file in files), default=0)
 
     def batches(
         self, rows: int, columns: Sequence[str] | None = None, start: int = 0

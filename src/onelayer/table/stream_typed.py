@@ -28,6 +28,7 @@ class ParquetFile:
         self._written = dict(zip(clean_names(written, name), written))
         self.schema = dict(zip(self._written, written.values()))
         self.rows: int | None = sum(group.rows for group in self._groups)
+        self.group_rows = max((group.rows for group in self._groups), default=0)
         width = sum(map(_width, self.schema.values()))
         self.largest_piece = max((_size(group, width) for group in self._groups), default=0)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from onelayer.table.schema import Schema, infer_schema, read_weights
 from onelayer.table.tally import Tally
 from onelayer.table.target import Target, choose_target, get_target
 from onelayer.table.terms import Column, Level, Levels, Missing, Scale, Seen, Term, Words
-from onelayer.table.values import is_text
+from onelayer.table.values import is_text, map_in_threads
 
 if TYPE_CHECKING:
     from onelayer.table.reading import Table
@@ -139,10 +140,9 @@ def take_survey(
         frame = table.frame
         tallies = tallies or {column: Tally(dtype) for column, dtype in frame.schema.items()}
         targets = targets or Tally(frame.schema[split.target])
-        trained, every = pl.Series(there & ~held), pl.Series(np.ones(frame.height, dtype=bool))
-        for column, tally in tallies.items():
-            tally.add(frame[column], trained)
-        targets.add(frame[split.target], every)
+        trained, others = _part(frame, there & ~held)
+        map_in_threads(partial(_tally, tallies, trained, others), list(tallies))
+        targets.count(frame[split.target])
         n_rows, n_there = n_rows + frame.height, n_there + int(there.sum())
         n_held += int(held.sum())
         left_out += [line.line for line in table.left_out]
@@ -153,6 +153,21 @@ def take_survey(
     sample, numbers = drawn.close(name, split.na)
     counts = _spell(targets, sample.frame[split.target])
     return Survey(n_rows, n_there, n_held, sample, numbers, tallies, counts, tuple(left_out))
+
+
+def _part(frame: pl.DataFrame, chosen: NDArray[np.bool_]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that are chosen, and the others."""
+    if chosen.all():
+        return frame, frame.clear()
+    mask = pl.Series(chosen)
+    return frame.filter(mask), frame.filter(~mask)
+
+
+def _tally(
+    tallies: Mapping[str, Tally], trained: pl.DataFrame, others: pl.DataFrame, column: str
+) -> None:
+    tallies[column].count(trained[column])
+    tallies[column].look(others[column])
 
 
 class _Sample:

@@ -46,14 +46,13 @@ class Tally:
         dtype = self.dtype
         return is_text(dtype) or dtype.is_integer() or dtype == pl.Boolean
 
-    def add(self, column: pl.Series, trained: pl.Series) -> None:
-        """Count a batch's training rows, and look at the others."""
+    def look(self, column: pl.Series) -> None:
+        """See rows that are not trained on."""
         if is_text(self.dtype) and len(self.aside) < MOST_ODD:
-            rest = column.filter(~trained).drop_nulls().cast(pl.String).unique()
-            self.aside.update(_find_odd(rest))
-        self._count(column.filter(trained))
+            self.aside.update(_find_odd(column.drop_nulls().cast(pl.String).unique()))
 
-    def _count(self, column: pl.Series) -> None:
+    def count(self, column: pl.Series) -> None:
+        """Count a batch's training rows."""
         self.missing += column.null_count()
         if column.dtype.is_float():
             self.missing += int(column.is_nan().sum())

@@ -158,6 +158,43 @@ def test_every_layout_through_every_operation(layout, operation):
     np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-15 * scale(result, X))
 
 
+def next_filled(X):
+    """For each column the next one with a value in the same row, the hard way."""
+    after = np.full(X.shape[1], X.shape[1])
+    for row in X:
+        filled = np.flatnonzero(row)
+        after[filled[:-1]] = np.minimum(after[filled[:-1]], filled[1:])
+    return after
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_columns_that_no_row_fills_together(layout):
+    features, X = LAYOUTS[layout]()
+    given = features.tile(0, N).successors()
+    assert (given <= next_filled(X)).all()
+    assert (given > np.arange(X.shape[1])).all()
+    if isinstance(features, SparseFeatures):
+        np.testing.assert_array_equal(given, next_filled(X))
+    ends = np.minimum.accumulate(given[::-1])[::-1]
+    for first, end in enumerate(ends):
+        apart, p = slice(first, int(end)), X.shape[1]
+        assert ((X[:, apart] != 0).sum(axis=1) <= 1).all()
+        H, others = (X.T * Q[0]) @ X, np.delete(np.arange(p), apart)
+        m, r = len(others), p - len(others)
+        blocks = np.ones((m, m)), np.ones((m, r)), np.ones(r)
+        features.tile(0, N).add_bordered(Q[0], apart, blocks)
+        whole = H[others][:, others], H[others, apart], np.diag(H)[apart]
+        for block, expected in zip(blocks, whole, strict=True):
+            np.testing.assert_allclose(
+                block - 1, expected, rtol=1e-12, atol=1e-15 * scale(block, X)
+            )
+
+
+def test_rows_out_of_order_tell_of_no_columns_apart():
+    values = sparse.csr_array((np.ones(4), [2, 0, 1, 2], [0, 2, 4]), shape=(2, 3))
+    assert SparseFeatures(values).successors().tolist() == [1, 2, 3]
+
+
 @pytest.mark.parametrize("piece", PIECES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_in_pieces(layout, piece):

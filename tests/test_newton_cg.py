@@ -9,12 +9,16 @@ from hard import PROBLEMS, SEVERAL, make_hard, merge_equal_rows
 from scipy import sparse
 
 from onelayer.blocks import Block
+from onelayer.coordinates import measure_columns
 from onelayer.features.dense import DenseFeatures
 from onelayer.features.mixed import MixedFeatures
 from onelayer.features.sparse import SparseFeatures
 from onelayer.fitting import LARGEST_FACTORED, fit
 from onelayer.loss import SigmoidLoss, SoftmaxLoss
+from onelayer.objective import Objective
 from onelayer.rows.memory import MemoryRows
+from onelayer.solvers.bordered import factor_bordered, find_apart
+from onelayer.solvers.kept import KeptRows
 
 LOSSES = {"sigmoid": SigmoidLoss(1), "multi-label": SigmoidLoss(3), "softmax": SoftmaxLoss(4)}
 
@@ -156,3 +160,68 @@ def test_products_are_counted_as_passes():
     got = fit(rows, SigmoidLoss(1), solver="newton_cg")
     assert got.passes > len(got.history)
     assert [p.iteration for p in got.history] == list(range(len(got.history)))
+
+
+def make_large_category(layout, n=400):
+    """Numbers and a small category beside one of more levels than there are other columns."""
+    rng = np.random.default_rng(6)
+    numbers = rng.normal(size=(n, 2)) * [1, 100] + [0, 1e3]
+    codes = np.column_stack([rng.integers(0, 3, n), rng.zipf(1.3, n) % 40]).astype(np.int32)
+    features = MixedFeatures(numbers, codes, (3, 40), None)
+    push = rng.normal(size=(3, 40))[:, codes[:, 1]] + numbers[:, 0]
+    labels = push + rng.logistic(size=(3, n)) > 0
+    if layout == "sparse":
+        levels = [np.eye(k)[codes[:, j]] for j, k in enumerate((3, 40))]
+        features = SparseFeatures(sparse.csr_array(np.hstack([numbers, *levels])))
+    return features, labels
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("layout", ["mixed", "sparse"])
+def test_one_large_category_is_taken_out_exactly(layout, fit_intercept):
+    features, labels = make_large_category(layout)
+    for loss, y in ((SigmoidLoss(1), labels[:1]), (SigmoidLoss(3), labels)):
+        rows = rows_of(features, y, np.random.default_rng(7).integers(0, 3, 400))
+        assert find_apart(rows) == slice(5, 45)
+        for C in (0.05, 1e3):
+            options = {"C": C, "fit_intercept": fit_intercept}
+            factored = fit(rows, loss, solver="newton", tol=1e-6, **options)
+            applied = fit(rows, loss, solver="newton_cg", tol=1e-8, **options)
+            assert applied.status == "optimal"
+            assert applied.objective == pytest.approx(factored.objective, rel=1e-11)
+            assert (np.abs(applied.W - factored.W) <= 2e-6 * np.abs(factored.W).max(axis=0)).all()
+            assert applied.passes <= 6 * applied.iterations + 3  # with a diagonal, twice as many
+
+
+def test_the_factor_beside_a_large_category_inverts_the_hessian():
+    features, labels = make_large_category("sparse")
+    rows = rows_of(features, labels[0])
+    objective = Objective(rows, SigmoidLoss(1), 2.0, measure_columns(rows, True))
+    theta = np.random.default_rng(8).normal(size=(1, 46))
+    kept = KeptRows(objective)
+    terms = kept.terms(kept.linear(theta))
+    (factor,) = factor_bordered(objective, terms.curved, find_apart(rows))
+    g = np.random.default_rng(9).normal(size=46)
+    product, _ = kept.product(terms, np.asfortranarray(factor.solve(g)[None]))
+    np.testing.assert_allclose(product[0], g, rtol=1e-8, atol=1e-8)
+
+
+def test_a_table_without_a_large_category_has_no_columns_apart():
+    for layout in ("dense", "sparse", "mixed"):
+        assert find_apart(rows_of(make_features(layout), np.zeros(150))) == slice(0, 0)
+    rng = np.random.default_rng(0)  # the first rows alone would tell of some
+    places = np.column_stack([np.zeros(3000, int), 1 + rng.integers(0, 99, 3000)])
+    places[-40:, 0] = 1 + rng.integers(0, 99, 40)
+    X = sparse.csr_array((np.ones(6000), (np.repeat(np.arange(3000), 2), places.ravel())))
+    apart = find_apart(rows_of(SparseFeatures(sparse.csr_array(X)), np.zeros(3000)))
+    assert ((X[:, apart].toarray() != 0).sum(axis=1) <= 1).all()
+
+
+@pytest.mark.parametrize("layout", ["mixed", "sparse"])
+def test_the_same_bits_for_any_number_of_threads_beside_a_large_category(layout):
+    features, labels = make_large_category(layout)
+    one, two = (
+        fit(rows_of(features, labels[:1], n_jobs=n_jobs), SigmoidLoss(1), solver="newton_cg")
+        for n_jobs in (1, 3)
+    )
+    assert one.W.tobytes() == two.W.tobytes()

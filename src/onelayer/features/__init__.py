@@ -63,6 +63,14 @@ class Features(Protocol):
     def squares(self, q: Array) -> Array:
         """The diagonal of `curvature`, (n_columns,), or one for each row of `q`."""
 
+    def add_bordered(self, q: Array, apart: slice, to: tuple[Array, Array, Array]) -> None:
+        """Add `curvature`, where no row fills two of the columns `apart`, to its three parts: the
+        block of all other columns, that of the others by those, and the diagonal of those."""
+
+    def successors(self) -> Array:
+        """For each column the next one that some row fills beside it, (n_columns,), or one before
+        that: as much as the layout tells at little cost."""
+
     def count_filled(self) -> Array:
         """How many rows hold something other than 0 in each column, (n_columns,)."""
 

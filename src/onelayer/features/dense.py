@@ -78,6 +78,15 @@ class DenseFeatures:
         parts = (q[..., own] @ np.square(self.values[own]) for own in self._pieces())
         return np.asarray(sum(parts))
 
+    def add_bordered(self, q: Array, apart: slice, to: tuple[Array, Array, Array]) -> None:
+        own, others = self.values[:, apart], np.delete(self.values, apart, axis=1)
+        weighted = (q[:, None] * others).T
+        for total, part in zip(to, (weighted @ others, weighted @ own, q @ own**2), strict=True):
+            total += part
+
+    def successors(self) -> Array:
+        return np.arange(1, self.n_columns + 1)
+
     def _pieces(self) -> Iterator[slice]:
         """Some rows at a time, whose copies stay in cache."""
         step = max(64, PIECE // self.row_values)

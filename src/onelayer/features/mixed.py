@@ -1,7 +1,7 @@
 """Numeric columns beside integer-coded categories and sparse words."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -118,6 +118,41 @@ class MixedFeatures:
             self._add_words(H, q, weighted, positions)
         return H
 
+    def add_bordered(self, q: Array, apart: slice, to: tuple[Array, Array, Array]) -> None:
+        places = [columns for _, columns in self._levels()]
+        if apart not in places:
+            return self._to_sparse().add_bordered(q, apart, to)
+        j, count = places.index(apart), apart.stop - apart.start
+        own, p = self.codes[:, j].astype(np.intp), self.numeric.shape[1]
+        others = replace(
+            self,
+            codes=np.delete(self.codes, j, axis=1),
+            level_counts=tuple(np.delete(self.level_counts, j).tolist()),
+        )
+        block, sides, diagonal = to
+        block += others.curvature(q)
+        np.add.at(diagonal, own, q)
+        for k, x in enumerate(self.numeric.T):
+            np.add.at(sides[k], own, q * x)
+        flat = sides.reshape(-1)
+        for codes, columns in others._levels():  # in place: a tile has few of all the pairs
+            np.add.at(flat, (codes + columns.start) * count + own, q)
+        if self.words is not None:
+            dummies = sparse.csr_array(
+                (np.ones(self.n_rows), own, np.arange(self.n_rows + 1)), shape=(self.n_rows, count)
+            )
+            first = p + sum(others.level_counts)
+            sides[first:] += (SparseFeatures(self.words).scaled(q).T @ dummies).toarray()
+        return None
+
+    def successors(self) -> Array:
+        first = np.arange(1, self.numeric.shape[1] + 1)
+        levels = [np.full(k.stop - k.start, k.stop) for _, k in self._levels()]
+        words = []
+        if self.words is not None:
+            words = [SparseFeatures(self.words).successors() + self._words().start]
+        return np.concatenate([first, *levels, *words])
+
     def squares(self, q: Array) -> Array:
         out = self._squared().back(np.atleast_2d(q))
         return out if q.ndim == 2 else out[0]
@@ -159,6 +194,11 @@ class MixedFeatures:
             parts.append(SparseFeatures(self.words).moments(s, origin[self._words()], exact))
         first, second, low, high = (np.concatenate(column) for column in zip(*parts, strict=True))
         return first, second, low, high
+
+    def _to_sparse(self) -> SparseFeatures:
+        parts = [sparse.csr_array(self.numeric), self._dummies(self._positions())]
+        words = [] if self.words is None else [self.words]
+        return SparseFeatures(sparse.csr_array(sparse.hstack([*parts, *words], format="csr")))
 
     def _squared(self) -> "MixedFeatures":
         words = None if self.words is None else self.words.multiply(self.words).tocsr()

@@ -95,6 +95,30 @@ class SparseFeatures:
             H += DenseFeatures(part.values.toarray()).curvature(q[start : start + step])
         return H
 
+    def add_bordered(self, q: Array, apart: slice, to: tuple[Array, Array, Array]) -> None:
+        own = self.values[:, apart]
+        others = sparse.hstack(
+            [self.values[:, : apart.start], self.values[:, apart.stop :]], format="csr"
+        )
+        weighted = SparseFeatures(others).scaled(q).T.tocsr()
+        block, sides, diagonal = to
+        block += (weighted @ others).toarray()
+        pairs = (weighted @ own).tocoo()  # in place: a tile has few of all the pairs
+        sides[pairs.coords] += pairs.data
+        diagonal += SparseFeatures(own).squares(q)
+
+    def successors(self) -> Array:
+        indices, ends = self.values.indices, self.values.indptr
+        within = np.ones(max(0, len(indices) - 1), dtype=bool)
+        borders = ends[1:-1]  # between rows
+        within[borders[(borders > 0) & (borders < len(indices))] - 1] = False
+        if (indices[1:] <= indices[:-1])[within].any():  # a row is not in order
+            return np.arange(1, self.n_columns + 1)
+        out = np.full(self.n_columns, self.n_columns, dtype=indices.dtype)
+        # Of equal types, or it would take forty times as long.
+        np.minimum.at(out, indices[:-1][within].astype(np.intp), indices[1:][within])
+        return out
+
     def squares(self, q: Array) -> Array:
         squared = self._with_data(np.square(self.values.data))
         return squared.back(q) if q.ndim == 2 else squared.back(q[None])[0]

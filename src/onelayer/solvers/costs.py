@@ -42,6 +42,13 @@ def cost_of_blocks(m: int, p: int, n_outputs: int) -> float:
     return n_outputs * (CALL + m * float(p) ** 2 / MATRIX_FLOPS + float(p) ** 3 / FACTOR_FLOPS)
 
 
+def cost_of_bordered(n: int, row_values: int, width: int, levels: int, n_outputs: int) -> float:
+    """Summing a Hessian of which a block is diagonal over n rows, and factoring the rest."""
+    pairs, rest = n * row_values**2 / 2, float(width - levels)
+    factored = rest**2 * levels * 2 / MATRIX_FLOPS + rest**3 / FACTOR_FLOPS
+    return n_outputs * (CALL + 2 * pairs / SCATTERED_FLOPS + factored)
+
+
 def cost_of_newton(n: int, p: int, row_values: int, n_outputs: int, softmax: bool) -> float:
     """Newton's method with the Hessian of all rows, factored.
 

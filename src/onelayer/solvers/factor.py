@@ -15,6 +15,7 @@ from scipy import linalg
 Array = NDArray[Any]
 
 EPS = float(np.finfo(np.float64).eps)
+ADDED = (1e-13, 1e-8)  # to a unit diagonal, the first with which it has a root
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,24 @@ def factor(H: Array, floor: float = 0.0) -> Factor:
     largest = float(values[-1])
     condition = float(values[kept].min(initial=largest)) / largest if largest > 0 else 1.0
     return Factor(root @ root.T, int(kept.sum()), condition)
+
+
+def invert_rough(H: Array) -> Array:
+    """H^-1; a little curvature is added, which no proof rests on."""
+    level = fill_flat(np.diag(H))
+    scale = 1 / np.sqrt(level)
+    unit = H * scale * scale[:, None]
+    for added in ADDED:
+        unit[np.diag_indices(len(H))] += added
+        triangle, failed = linalg.lapack.dpotrf(unit, lower=1)
+        if not failed:
+            inverse, _ = linalg.lapack.dpotri(triangle, lower=1)
+            inverse = np.tril(inverse) + np.tril(inverse, -1).T
+            return np.asarray(inverse * scale * scale[:, None])
+    return np.diag(np.square(scale))
+
+
+def fill_flat(diagonal: Array) -> Array:
+    """The diagonal with its largest value where a sample of rows shows no curvature."""
+    largest = max(float(diagonal.max(initial=0.0)), 1e-300)
+    return np.where(diagonal > 0, diagonal, largest)

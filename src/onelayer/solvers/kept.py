@@ -7,6 +7,7 @@ length then costs no pass, and a product with the Hessian is one product with th
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from onelayer.blocks import Block
 from onelayer.errors import InputError
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation, Objective, bias_curvature
+from onelayer.solvers.bordered import find_apart
 
 Array = NDArray[Any]
 
@@ -63,6 +65,11 @@ class KeptRows:
         self.by_output = (
             objective.n_outputs > CHUNK and 2 * merged > block.n_rows * block.features.row_values
         )
+
+    @cached_property
+    def apart(self) -> slice:
+        """Columns of which no row fills two, if all others are few; else an empty slice."""
+        return slice(0, 0) if self.softmax else find_apart(self.rows)
 
     def linear(self, V: Array) -> Array:
         """The logits of V for every row, (n_outputs, n)."""

@@ -10,12 +10,15 @@ from scipy import linalg
 from onelayer.blocks import Block
 from onelayer.features import Features
 from onelayer.objective import Objective
+from onelayer.solvers.bordered import factor_bordered
 from onelayer.solvers.costs import (
     SPARSE_SHARE,
     cost_of_blocks,
+    cost_of_bordered,
     cost_of_hessian,
     cost_of_product,
 )
+from onelayer.solvers.factor import ADDED, fill_flat, invert_rough
 from onelayer.solvers.kept import KeptRows, Terms
 
 Array = NDArray[Any]
@@ -24,7 +27,6 @@ Preconditioner = Callable[[Array], Array]
 MANY = 15  # products for one equation, beyond which the exact diagonal is worth a pass
 LARGEST = 3000  # parameters whose Hessian is factored as a whole: 72 MB
 ROWS_AT_A_TIME = 512
-ADDED = (1e-13, 1e-8)  # to a unit diagonal, the first with which it has a root
 WIDEST_BLOCK = 800  # columns: beyond, a class's own block costs more than it saves
 ROWS_PER_PARAMETER = 1.5  # rows that such matrices are summed over
 FEWEST_ROWS = 1000
@@ -39,6 +41,8 @@ def choose_preconditioner(
     from some rows factored where it is small, or each class's own block; all else a diagonal.
     """
     objective, features = kept.objective, kept.rows.block.features
+    if kept.apart.stop > kept.apart.start:
+        return _choose_bordered(kept, terms, current, products)
     if current is None:
         return invert_diagonal(kept, terms, exact=False)
     n, p, k = kept.rows.n_rows, objective.width - 1, objective.n_outputs
@@ -55,6 +59,21 @@ def choose_preconditioner(
     elif products > MANY:
         return invert_diagonal(kept, terms, exact=True)
     return current
+
+
+def _choose_bordered(
+    kept: KeptRows, terms: Terms, current: Preconditioner | None, products: int
+) -> Preconditioner:
+    """The exact Hessian where one run of columns has a diagonal block, anew where that pays."""
+    n, values, k = kept.rows.n_rows, kept.rows.block.features.row_values, kept.objective.n_outputs
+    spent = products * cost_of_product(n, values, k, True)
+    levels = kept.apart.stop - kept.apart.start
+    if current is not None and spent < cost_of_bordered(n, values, kept.objective.width, levels, k):
+        return current
+    factors = factor_bordered(kept.objective, terms.curved, kept.apart)
+    return lambda r: np.asfortranarray(
+        [factor.solve(own) for factor, own in zip(factors, r, strict=True)]
+    )
 
 
 def invert_diagonal(kept: KeptRows, terms: Terms, exact: bool) -> Preconditioner:
@@ -108,7 +127,7 @@ def invert_blocks(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
     features, q = _take(kept, drawn), curvature[:, drawn] * scale
 
     def invert_own(own: int) -> Array:
-        return _invert(_standardise(objective, _border(features, q[own])))
+        return invert_rough(_standardise(objective, _border(features, q[own])))
 
     stacked = np.stack(kept.rows.run(invert_own, range(len(q))))
     return lambda r: np.asfortranarray(np.matmul(stacked, r[:, :, None])[:, :, 0])
@@ -124,7 +143,7 @@ def invert_hessian(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
     weights = kept.rows.block.weights[drawn] * scale
     for added in ADDED:
         H = _sum_hessian(kept, terms.curved, drawn, weights)
-        level = 1 / np.sqrt(_positive(np.diag(H)))
+        level = 1 / np.sqrt(fill_flat(np.diag(H)))
         H *= level
         H *= level[:, None]
         H[np.diag_indices(len(H))] += added
@@ -232,24 +251,3 @@ def _standardise(objective: Objective, raw: Array) -> Array:
     H[:, where.frozen] = 0
     H[np.diag_indices(len(H))] += objective.penalty
     return H
-
-
-def _invert(H: Array) -> Array:
-    """H^-1; a little curvature is added, which no proof rests on."""
-    level = _positive(np.diag(H))
-    scale = 1 / np.sqrt(level)
-    unit = H * scale * scale[:, None]
-    for added in ADDED:
-        unit[np.diag_indices(len(H))] += added
-        triangle, failed = linalg.lapack.dpotrf(unit, lower=1)
-        if not failed:
-            inverse, _ = linalg.lapack.dpotri(triangle, lower=1)
-            inverse = np.tril(inverse) + np.tril(inverse, -1).T
-            return np.asarray(inverse * scale * scale[:, None])
-    return np.diag(np.square(scale))
-
-
-def _positive(diagonal: Array) -> Array:
-    """The diagonal with its largest value where a sample of rows shows no curvature."""
-    largest = max(float(diagonal.max(initial=0.0)), 1e-300)
-    return np.where(diagonal > 0, diagonal, largest)

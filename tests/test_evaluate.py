@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from onelayer.errors import InputError, ModelFileError
-from onelayer.evaluate import CalibrationBin, Confusion, Evaluation, evaluate
+from onelayer.evaluate import Confusion, Evaluation, Judge, evaluate
 from onelayer.model_file import encode_model_file
 from onelayer.network import sigmoid
 from onelayer.stored import from_stored
@@ -37,6 +37,13 @@ def rows(draw: st.DrawFn) -> Rows:
     return (random.random(n) < random.random()).astype(float), logits, weights[weighting] * 1.0
 
 
+def measure(*columns: Any, threshold: float = 0.5) -> Evaluation:
+    """`evaluate` without the intervals, which take more time than all the rest."""
+    with Judge(threshold, run_rows=None, intervals=False) as judging:
+        judging.add(*columns)
+        return judging.conclude()
+
+
 def close(number: Any) -> Any:
     return pytest.approx(number, rel=1e-12, abs=1e-12)
 
@@ -52,7 +59,7 @@ def test_every_metric_is_that_of_scikit_learn(rows: Rows, threshold: float) -> N
         with pytest.raises(InputError, match="weights sum to 0"):
             evaluate(labels, logits, weights, threshold)
         return
-    found = evaluate(labels, logits, weights, threshold)
+    found = measure(labels, logits, weights, threshold=threshold)
     probabilities = 1 / (1 + np.exp(-logits))
     calls = np.asarray(sigmoid(logits)) > threshold
     assert found.log_loss == close(
@@ -62,6 +69,7 @@ def test_every_metric_is_that_of_scikit_learn(rows: Rows, threshold: float) -> N
         metrics.brier_score_loss(labels, probabilities, sample_weight=weights)
     )
     assert found.accuracy == close(metrics.accuracy_score(labels, calls, sample_weight=weights))
+    same_decisions(found, labels, calls, weights)
     cells = metrics.confusion_matrix(labels, calls, sample_weight=weights, labels=[0, 1]).ravel()
     confusion = found.confusion
     assert [confusion.tn, confusion.fp, confusion.fn, confusion.tp] == [close(c) for c in cells]
@@ -74,20 +82,43 @@ def test_every_metric_is_that_of_scikit_learn(rows: Rows, threshold: float) -> N
     )
 
 
+def same_decisions(found: Evaluation, labels: Any, calls: Any, weights: Any) -> None:
+    """Where scikit-learn puts 0 for what is not defined, None is found."""
+    for name, measure in (
+        ("precision", metrics.precision_score),
+        ("recall", metrics.recall_score),
+        ("f1", metrics.f1_score),
+    ):
+        undefined = measure(labels, calls, sample_weight=weights, zero_division=np.nan)
+        assert found.value_of(name) == (None if np.isnan(undefined) else close(undefined)), name
+    there = weights > 0
+    if len(set(labels[there])) == 2:
+        expected = metrics.balanced_accuracy_score(labels, calls, sample_weight=weights)
+        assert found.confusion.balanced_accuracy == close(expected)
+    if len(set(labels[there])) == len(set(calls[there])) == 2:
+        expected = metrics.matthews_corrcoef(labels, calls, sample_weight=weights)
+        assert found.confusion.mcc == close(expected)
+    else:
+        assert found.confusion.mcc is None
+
+
 @quick
 @given(rows())
 def test_the_areas_are_those_of_scikit_learn(rows: Rows) -> None:
     labels, logits, weights = rows
     weights[0] += 1
-    found = evaluate(labels, logits, weights)
+    found = measure(labels, logits, weights)
     if len(set(labels[weights > 0])) == 1:
         assert found.roc_auc is None
         assert found.average_precision is None
         return
     assert found.roc_auc == close(metrics.roc_auc_score(labels, logits, sample_weight=weights))
+    assert found.gini == close(2 * metrics.roc_auc_score(labels, logits, sample_weight=weights) - 1)
     assert found.average_precision == close(
         metrics.average_precision_score(labels, logits, sample_weight=weights)
     )
+    false, true, _ = metrics.roc_curve(labels, logits, sample_weight=weights)
+    assert found.ks == close(np.abs(true - false).max())
 
 
 def test_many_rows() -> None:
@@ -96,7 +127,7 @@ def test_many_rows() -> None:
     logits = random.normal(size=n).round(2)
     labels = (random.random(n) < 0.1).astype(int)
     weights = random.exponential(size=n) * 1e6
-    found = evaluate(labels, logits, weights)
+    found = measure(labels, logits, weights)
     assert found.roc_auc == close(metrics.roc_auc_score(labels, logits, sample_weight=weights))
     assert found.average_precision == close(
         metrics.average_precision_score(labels, logits, sample_weight=weights)
@@ -114,11 +145,19 @@ def same_but_for_counts(one: Evaluation, other: Evaluation) -> None:
     for found in (first, second):
         del found["n"], found["positives"]
         found["calibration"] = [[b["mean_predicted"], b["observed"]] for b in found["calibration"]]
-        found["confusion"] = list(found["confusion"].values())
-        if found["roc_auc"] is None:
-            found["roc_auc"] = found["average_precision"] = -1.0
-    for key, value in first.items():
-        assert np.array(value) == close(np.array(second[key])), key
+    compare(first, second)
+
+
+def compare(one: Any, other: Any, place: str = "") -> None:
+    if isinstance(one, dict):
+        for key in one:
+            compare(one[key], other[key], f"{place}.{key}")
+    elif isinstance(one, list):
+        assert len(one) == len(other), place
+        for k, pair in enumerate(zip(one, other)):
+            compare(*pair, f"{place}[{k}]")
+    else:
+        assert one == (close(other) if isinstance(one, float) else other), place
 
 
 @quick
@@ -152,7 +191,7 @@ def test_the_order_of_the_rows_does_not_matter(rows: Rows) -> None:
 def test_calibration_bins_hold_all_rows_and_split_no_tie(rows: Rows) -> None:
     labels, logits, weights = rows
     weights[0] += 1
-    found = evaluate(labels, logits, weights)
+    found = measure(labels, logits, weights)
     bins = found.calibration
     assert sum(each.n for each in bins) == found.n
     assert 1 <= len(bins) <= min(10, len(np.unique(logits[weights > 0])))
@@ -180,7 +219,7 @@ def test_a_large_tie_keeps_one_bin() -> None:
 def test_probabilities_that_are_tied_share_a_bin_though_their_logits_differ() -> None:
     logits = np.linspace(40, 700, 100)  # all of them round to the probability 1
     bins = evaluate(np.ones(100), logits).calibration
-    assert bins == (CalibrationBin(100, 1.0, 1.0),)
+    assert [(each.n, each.mean_predicted, each.observed) for each in bins] == [(100, 1.0, 1.0)]
 
 
 # Known numbers
@@ -309,7 +348,7 @@ def test_a_threshold_that_is_no_probability(threshold: float) -> None:
 def test_it_survives_the_model_file(rows: Rows) -> None:
     labels, logits, weights = rows
     weights[0] += 1
-    found = evaluate(labels, logits, weights)
+    found = measure(labels, logits, weights)
     content = parse_json(encode_model_file({"evaluation": found.to_dict()}))
     assert from_stored(Evaluation, content["evaluation"], "evaluation") == found
 
@@ -364,6 +403,6 @@ def test_rounding_passes_no_bound() -> None:
         n = random.integers(1, 60)
         labels = np.round(random.random(n))
         logits = np.where(labels == 1, -1, 1) * random.choice([-1, 1]) * 10 ** random.uniform(0, 3)
-        found = evaluate(labels, logits, random.random(n) * 10 ** random.uniform(-300, 300))
+        found = measure(labels, logits, random.random(n) * 10 ** random.uniform(-300, 300))
         for part in (found, found.confusion, *found.calibration):
             assert part.problem() is None

@@ -546,9 +546,11 @@ def test_altered_sections_are_named(place: str, value: Any, reason: str | None) 
 
 
 def places(content: Any, at: str = "") -> Iterator[str]:
-    """Every place in a file's sections; of lists of numbers and names the first two items."""
+    """Every place in a file's sections; of lists of numbers, names, cuts and bins the first two."""
     items = content.items() if isinstance(content, dict) else enumerate(content)
     for key, value in items:
+        if at.endswith(("cuts.", "bins.", "intervals.", "calibration.")) and key >= 2:
+            continue
         if isinstance(value, dict | list):
             yield from places(value, f"{at}{key}.")
         elif not isinstance(content, list) or key < 2:

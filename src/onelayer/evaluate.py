@@ -1,100 +1,28 @@
 """How good probabilities are on rows whose answer is known: one sort, then sums."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from math import inf, log
-from typing import Any
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onelayer.curves import draw_curve
 from onelayer.errors import InputError
+from onelayer.evaluation import Baseline as Baseline
+from onelayer.evaluation import Evaluation as Evaluation
 from onelayer.exact_sums import sum_in_units, units_to_float
-from onelayer.judging import judge
+from onelayer.judging import Judgement, judge
+from onelayer.measures import MEASURES, BrierParts, wilson
+from onelayer.measures import CalibrationBin as CalibrationBin
+from onelayer.measures import Confusion as Confusion
 from onelayer.network import sigmoid
 from onelayer.ranking import RUN_ROWS, Ranking
-from onelayer.stored import find_outside, to_stored
+from onelayer.resampling import find_intervals
+from onelayer.summary import WeightKind
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """Right and wrong decisions: counts, or sums of weights where there are weights."""
-
-    tn: float
-    fp: float
-    fn: float
-    tp: float
-
-    def problem(self) -> str | None:
-        """Say what is no count, or None."""
-        return find_outside(self, ("tn", "fp", "fn", "tp"), 0, inf)
-
-
-@dataclass(frozen=True)
-class CalibrationBin:
-    """`n` rows of neighbouring probabilities: their weighted mean and their share of positives."""
-
-    n: int
-    mean_predicted: float
-    observed: float
-
-    def problem(self) -> str | None:
-        """Say what no bin can hold, or None."""
-        rows = find_outside(self, ("n",), 1, inf)
-        return rows or find_outside(self, ("mean_predicted", "observed"), 0, 1)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What `evaluate` found; means and shares are weighted, losses in nats, rows of weight 0 gone.
-
-    `roc_auc` and `average_precision` are None where they are not defined: all labels are the same.
-    `baseline_accuracy` is that of always saying the commoner class, `baseline_log_loss` that of
-    always saying the base rate. `calibration` goes from the lowest probabilities to the highest.
-    """
-
-    n: int
-    positives: int
-    base_rate: float
-    log_loss: float
-    baseline_log_loss: float
-    brier: float
-    roc_auc: float | None
-    average_precision: float | None
-    threshold: float
-    accuracy: float
-    baseline_accuracy: float
-    confusion: Confusion
-    calibration: tuple[CalibrationBin, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain dicts, lists and numbers: the section `evaluation` of a model file."""
-        stored: dict[str, Any] = to_stored(self)
-        return stored
-
-    def problem(self) -> str | None:
-        """Say what no evaluation can be, or None; asked of what a model file holds."""
-        if not 0 <= self.positives <= self.n or self.n < 1:
-            return f"{self.positives} positives among {self.n} rows cannot be"
-        if (self.roc_auc is None) != (self.average_precision is None):
-            return "roc_auc and average_precision are defined together"
-        if sum(each.n for each in self.calibration) != self.n:
-            return f"the bins of calibration must hold the {self.n} rows"
-        losses = find_outside(self, ("log_loss", "baseline_log_loss"), 0, inf)
-        return losses or find_outside(self, _SHARES, 0, 1)
-
-
-_SHARES = (
-    "base_rate",
-    "brier",
-    "roc_auc",
-    "average_precision",
-    "threshold",
-    "accuracy",
-    "baseline_accuracy",
-)
 
 
 def evaluate(
@@ -102,8 +30,10 @@ def evaluate(
     logits: ArrayLike,
     weights: ArrayLike | None = None,
     threshold: float = 0.5,
+    *,
+    weight_kind: WeightKind = "frequency",
 ) -> Evaluation:
-    """Compare logits with labels: losses, areas, decisions and calibration.
+    """Compare logits with labels: losses, areas, decisions, calibration, curves and intervals.
 
     With weights s_i, probabilities p_i = sigmoid(z_i) and sums over the rows, `log_loss` is
     sum s_i loss_i / sum s_i, computed from the logits, and `brier` is
@@ -116,6 +46,8 @@ def evaluate(
         logits: (n,), finite log-odds.
         weights: (n,), 0 or more, one of them above 0; None for 1 each.
         threshold: A row is called positive where its probability is above it; between 0 and 1.
+        weight_kind: For the intervals: "frequency" (2 is the row twice) or "sampling" (survey
+            weights: the row is one row, whatever it weighs).
 
     Raises:
         InputError: The lengths differ, there is no row, or a value is none of the above.
@@ -126,7 +58,8 @@ def evaluate(
     >>> found.roc_auc, found.accuracy, found.confusion
     (0.75, 0.5, Confusion(tn=1.0, fp=1.0, fn=1.0, tp=1.0))
     """
-    return evaluate_batches([(labels, logits, weights)], threshold, run_rows=None)
+    batch = labels, logits, weights
+    return evaluate_batches([batch], threshold, weight_kind=weight_kind, run_rows=None)
 
 
 Batch = tuple[ArrayLike, ArrayLike, ArrayLike | None]
@@ -136,6 +69,7 @@ def evaluate_batches(
     batches: Iterable[Batch],
     threshold: float = 0.5,
     *,
+    weight_kind: WeightKind = "frequency",
     run_rows: int | None = RUN_ROWS,
     folder: str | None = None,
 ) -> Evaluation:
@@ -143,7 +77,7 @@ def evaluate_batches(
 
     Args:
         batches: Labels, logits and weights of some rows each, as `evaluate` takes them.
-        threshold: As in `evaluate`.
+        threshold, weight_kind: As in `evaluate`.
         run_rows: How many rows are held in memory (16 bytes each, and three times that to sort
             them); more are put aside in a temporary file. None holds all.
         folder: Where the temporary file lies; None for the system's own place (TMPDIR).
@@ -155,56 +89,126 @@ def evaluate_batches(
     >>> evaluate_batches(batches) == evaluate([0, 1, 1, 0], [-2.0, 2.0, -0.5, 0.5])
     True
     """
-    if not 0 <= threshold <= 1:
-        raise InputError(f"threshold is {threshold}: expected a probability between 0 and 1")
-    with Ranking(run_rows, folder) as ranking:
-        cells, counts, rows = np.zeros(4, dtype=object), np.zeros(2, dtype=np.intp), 0
+    with Judge(threshold, weight_kind=weight_kind, run_rows=run_rows, folder=folder) as judging:
         for batch in batches:
-            labels, logits, weights = _read_rows(*batch)
-            is_called = np.asarray(sigmoid(logits)) > threshold
-            cells += sum_in_units(weights, 2 * labels.astype(np.intp) + is_called, 4)
-            rows, there = rows + len(labels), weights > 0
-            counts += np.bincount(labels[there].astype(np.intp), minlength=2)
-            ranking.add(logits[there], labels[there], weights[there])
-        if not rows:
+            judging.add(*batch)
+        return judging.conclude()
+
+
+class Judge:
+    """Takes labels, logits and weights in batches, and gives the evaluation of all of them.
+
+    Args:
+        threshold, weight_kind, run_rows, folder: As in `evaluate_batches`.
+        intervals: Whether to draw the rows again for the intervals of the measures.
+
+    >>> with Judge(0.5, run_rows=None) as judging:
+    ...     judging.add([0, 1], [-2.0, 2.0])
+    ...     judging.conclude().accuracy
+    1.0
+    """
+
+    def __init__(
+        self,
+        threshold: float = 0.5,
+        *,
+        weight_kind: WeightKind = "frequency",
+        run_rows: int | None = RUN_ROWS,
+        folder: str | None = None,
+        intervals: bool = True,
+    ) -> None:
+        if not 0 <= threshold <= 1:
+            raise InputError(f"threshold is {threshold}: expected a probability between 0 and 1")
+        self.threshold, self.by_row = float(threshold), weight_kind == "sampling"
+        self._intervals, self._ranking = intervals, Ranking(run_rows, folder)
+        # The sums of weights are exact and rounded once, whatever the order the rows came in.
+        self._units = np.zeros(4, dtype=object)
+        self._counts, self._rows = np.zeros(2, dtype=np.intp), 0
+
+    def __enter__(self) -> "Judge":
+        self._ranking.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ranking.__exit__(kind, error, trace)
+
+    def add(self, labels: ArrayLike, logits: ArrayLike, weights: ArrayLike | None = None) -> None:
+        """Take some more rows."""
+        y, z, s = _read_rows(labels, logits, weights)
+        if not len(y):
+            return
+        is_called = np.asarray(sigmoid(z)) > self.threshold
+        self._units += sum_in_units(s, 2 * y.astype(np.intp) + is_called, 4)
+        there = s > 0
+        self._rows += len(y)
+        self._counts += np.bincount(y[there].astype(np.intp), minlength=2)
+        self._ranking.add(z[there], y[there], s[there])
+
+    def conclude(self) -> Evaluation:
+        """The evaluation of all rows that were added.
+
+        Raises:
+            InputError: There was no row, or none with a weight.
+        """
+        if not self._rows:
             raise InputError("no rows: nothing to evaluate")
-        return _conclude(ranking, cells, counts, float(threshold))
+        tn, fp, fn, tp = self._units
+        negatives, positives = units_to_float(tn + fp), units_to_float(fn + tp)
+        total = units_to_float(tn + fp + fn + tp)
+        if not 0 < total < inf:
+            raise InputError(f"the weights sum to {total}: expected a finite sum above 0")
+        rows, is_defined = int(self._counts.sum()), bool(self._counts.all())
+        found = judge(self._ranking.blocks(), positives, negatives, rows, self.threshold)
+        base_rate = positives / total
+        bare = Evaluation(
+            n=rows,
+            positives=int(self._counts[1]),
+            base_rate=base_rate,
+            log_loss=found.log_loss,
+            baseline_log_loss=_entropy(base_rate),
+            brier=min(1.0, found.brier),  # rounding could pass 1
+            roc_auc=min(1.0, found.roc_auc) if is_defined else None,
+            average_precision=min(1.0, found.average_precision) if is_defined else None,
+            threshold=self.threshold,
+            accuracy=units_to_float(tn + tp) / total,
+            baseline_accuracy=max(negatives, positives) / total,
+            confusion=Confusion(*(units_to_float(units) for units in self._units)),
+            calibration=_list_bins(found.bins, total, self.by_row),
+            ks=min(1.0, found.ks) if is_defined else None,
+            brier_parts=_part_brier(found, base_rate),
+            curve=draw_curve(found.cells, self.threshold, base_rate),
+        )
+        return self._add_intervals(bare, found, total) if self._intervals else bare
+
+    def _add_intervals(self, bare: Evaluation, found: Judgement, total: float) -> Evaluation:
+        values = {name: bare.value_of(name) for name in MEASURES}
+        intervals = find_intervals(found.cells, total, values, by_row=self.by_row)
+        return replace(bare, intervals=intervals)
 
 
-def _conclude(
-    ranking: Ranking, cells: NDArray[np.object_], counts: NDArray[np.intp], threshold: float
-) -> Evaluation:
-    # The sums of weights are exact and rounded once, whatever the order the rows came in.
-    tn, fp, fn, tp = cells
-    negatives, positives = units_to_float(tn + fp), units_to_float(fn + tp)
-    total = units_to_float(tn + fp + fn + tp)
-    if not 0 < total < inf:
-        raise InputError(f"the weights sum to {total}: expected a finite sum above 0")
-    found = judge(ranking.blocks(), positives, negatives)
-    is_defined = counts.all()
-    return Evaluation(
-        n=int(counts.sum()),
-        positives=int(counts[1]),
-        base_rate=positives / total,
-        log_loss=found.log_loss,
-        baseline_log_loss=_entropy(positives / total),
-        brier=min(1.0, found.brier),  # rounding could pass 1
-        roc_auc=min(1.0, found.roc_auc) if is_defined else None,
-        average_precision=min(1.0, found.average_precision) if is_defined else None,
-        threshold=threshold,
-        accuracy=units_to_float(tn + tp) / total,
-        baseline_accuracy=max(negatives, positives) / total,
-        confusion=Confusion(*(units_to_float(units) for units in cells)),
-        calibration=_list_bins(found.bins),
-    )
+def _list_bins(bins: Array, total: float, by_row: bool) -> tuple[CalibrationBin, ...]:
+    rows, weights, predicted, positives, squares = bins[:, bins[0] > 0]
+    copies = (weights / total) ** 2 / squares if by_row else weights
+    found = []
+    for n, mean, share, many in zip(rows, predicted / weights, positives / weights, copies):
+        rate = wilson(min(float(share), 1.0), float(many))
+        found.append(CalibrationBin(int(n), float(mean), rate.value, rate.low, rate.high))
+    return tuple(found)
 
 
-def _list_bins(bins: Array) -> tuple[CalibrationBin, ...]:
-    rows, weights, predicted, positives = bins[:, bins[0] > 0]
-    columns = (predicted / weights, positives / weights)
-    return tuple(
-        CalibrationBin(int(n), mean, share)
-        for n, mean, share in zip(rows, *(each.tolist() for each in columns))
+def _part_brier(found: Judgement, base_rate: float) -> BrierParts:
+    _, weights, predicted, positives, _ = found.bins[:, found.bins[0] > 0]
+    share, said, seen = weights / weights.sum(), predicted / weights, positives / weights
+    reliability = float(np.sum(share * (said - seen) ** 2))
+    resolution = float(np.sum(share * (seen - base_rate) ** 2))
+    uncertainty = base_rate * (1 - base_rate)
+    return BrierParts(
+        reliability, resolution, uncertainty, found.brier - reliability + resolution - uncertainty
     )
 
 

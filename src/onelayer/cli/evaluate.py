@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from onelayer.cli.amounts import count
+from onelayer.cli.judgement import describe_judgement, list_measures
 from onelayer.cli.options import (
     json_option,
     load,
@@ -15,7 +17,6 @@ from onelayer.cli.options import (
 )
 from onelayer.cli.output import paragraph, print_json, print_lines, show_text
 from onelayer.cli.progress import Progress
-from onelayer.cli.sections import count, describe_judgement
 from onelayer.cli.sources import WholeTable, memory_option, open_table, watch
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @table_argument
 @table_options
 @memory_option
+@click.option("--details", is_flag=True, help="Show every interval, bin, curve, group and column.")
 @json_option
 def evaluate(
     model: str,
@@ -37,6 +39,7 @@ def evaluate(
     names: tuple[str, ...],
     na: tuple[str, ...],
     memory: int | None,
+    details: bool,
     as_json: bool,
 ) -> None:
     """Judge MODEL on a TABLE that holds its target."""
@@ -48,9 +51,9 @@ def evaluate(
     seen = loaded.training.sha256 is not None and loaded.training.sha256 == source.fingerprint
     if as_json:
         document = {"table": source.name, "is_training_table": seen, "evaluation": found.to_dict()}
-        print_json(document)
+        print_json({**document, "measures": list_measures(found)})
     else:
-        print_lines(_describe(found, loaded, source, rows, seen))
+        print_lines(_describe(found, loaded, source, rows, seen, details))
 
 
 def _judge(
@@ -78,7 +81,12 @@ def _judge(
 
 
 def _describe(
-    found: "Evaluation", model: "Model", source: "Stream | WholeTable", rows: int, seen: bool
+    found: "Evaluation",
+    model: "Model",
+    source: "Stream | WholeTable",
+    rows: int,
+    seen: bool,
+    details: bool,
 ) -> list[str]:
     left = rows - found.n
     weighted = model.schema.weight is not None and model.schema.weight in source.schema
@@ -91,4 +99,4 @@ def _describe(
             "This is the table that the model was trained on, so these numbers flatter it; "
             "`onelayer show` has those of rows that it had not seen, if any were held out."
         )
-    return [*lines, "", *describe_judgement(found, model)]
+    return [*lines, "", *describe_judgement(found, model, details)]

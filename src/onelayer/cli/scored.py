@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from onelayer.cli.amounts import count
 from onelayer.cli.interrupt import note_written
 from onelayer.cli.options import STANDARD
 from onelayer.cli.output import paragraph, quote, show_text
 from onelayer.cli.progress import Progress
-from onelayer.cli.sections import count
 from onelayer.cli.sources import WholeTable, watch
 from onelayer.errors import InputError
 

@@ -1,36 +1,19 @@
-"""The parts that reports are made of: columns, evaluation, calibration, parameters."""
+"""The parts that reports are made of: columns, evaluation, parameters."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from onelayer.cli.output import INDENT, paragraph, quote, show_text, tabulate
+from onelayer.cli.amounts import count
+from onelayer.cli.judgement import describe_judgement
+from onelayer.cli.output import paragraph, quote, show_text, tabulate
 
 if TYPE_CHECKING:
-    from onelayer.evaluate import Evaluation
     from onelayer.model import Model
     from onelayer.strength.choice import StrengthChoice
     from onelayer.table.describe import Description
 
 _USED = ("numeric", "boolean", "categorical", "date", "text")
 _NAME_WIDTH = 40
-
-
-def count(number: float, noun: str) -> str:
-    """A number with its noun.
-
-    >>> count(1, "row"), count(12345, "row")
-    ('1 row', '12,345 rows')
-    """
-    return f"{amount(number)} {noun}{'' if number == 1 else 's'}"
-
-
-def amount(number: float) -> str:
-    """A count, or a sum of weights.
-
-    >>> amount(1234.0), amount(0.5)
-    ('1,234', '0.5')
-    """
-    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
 
 
 def describe_columns(descriptions: Sequence["Description"]) -> list[str]:
@@ -56,56 +39,7 @@ def _group(descriptions: Iterable["Description"]) -> list[list[str]]:
     ]
 
 
-def describe_evaluation(found: "Evaluation", model: "Model") -> list[str]:
-    """The measures beside those of a model that gives every row the same answer."""
-    base = found.base_rate
-    commoner = model.positive if base > 0.5 else model.negative
-    rows = [
-        ["log loss", f"{found.log_loss:.4f}", f"{found.baseline_log_loss:.4f}", "lower is better"],
-        ["Brier score", f"{found.brier:.4f}", f"{base * (1 - base):.4f}", "lower is better"],
-        ["ROC AUC", *_areas(found.roc_auc, 0.5), "higher is better"],
-        ["average precision", *_areas(found.average_precision, base), "higher is better"],
-        ["accuracy", f"{found.accuracy:.4f}", f"{found.baseline_accuracy:.4f}", "higher is better"],
-    ]
-    same = (
-        f"Knowing nothing is to say {base:.1%} for every row, or always {quote(commoner)}, "
-        "the commoner value."
-    )
-    return [
-        *tabulate(["", "this model", "knowing nothing", ""], rows, right=[1, 2]),
-        *paragraph(same, INDENT),
-    ]
-
-
-def _areas(area: float | None, knowing_nothing: float) -> tuple[str, str]:
-    return ("-", "-") if area is None else (f"{area:.4f}", f"{knowing_nothing:.4f}")
-
-
-def describe_confusion(found: "Evaluation", model: "Model") -> list[str]:
-    """Right and wrong decisions at the model's threshold."""
-    yes, no = quote(model.positive), quote(model.negative)
-    cells = found.confusion
-    rows = [
-        [f"really {yes}", amount(cells.tp), amount(cells.fn)],
-        [f"really {no}", amount(cells.fp), amount(cells.tn)],
-    ]
-    title = f"Decisions ({yes} where its probability is above {found.threshold:g})"
-    if abs(cells.tp + cells.fn + cells.fp + cells.tn - found.n) > 1e-6 * found.n:
-        title += ", sums of weights"
-    return [title, *tabulate(["", f"said {yes}", f"said {no}"], rows, right=[1, 2])]
-
-
-def describe_calibration(found: "Evaluation", model: "Model") -> list[str]:
-    """Whether what is said with a probability happens as often as it was said."""
-    rows = [
-        [f"{each.n:,}", f"{each.mean_predicted:.3f}", f"{each.observed:.3f}"]
-        for each in found.calibration
-    ]
-    title = f"Calibration: the probability of {quote(model.positive)} said, and how often it was so"
-    return [title, *tabulate(["rows", "said", "was so"], rows, right=[0, 1, 2])]
-
-
-def describe_own_evaluation(model: "Model") -> list[str]:
+def describe_own_evaluation(model: "Model", details: bool = False) -> list[str]:
     """The evaluation that came with the training, and on which rows it was made."""
     found, facts = model.evaluation, model.training
     if found is None and model.history:
@@ -122,18 +56,7 @@ def describe_own_evaluation(model: "Model") -> list[str]:
         title = f"On the {count(found.n, 'row')} held out, which the training never saw"
     else:
         title = f"On {count(found.n, 'row')} of {show_text(facts.test)}"
-    return [*paragraph(title), *describe_judgement(found, model)]
-
-
-def describe_judgement(found: "Evaluation", model: "Model") -> list[str]:
-    """Evaluation, decisions and calibration."""
-    return [
-        *describe_evaluation(found, model),
-        "",
-        *describe_confusion(found, model),
-        "",
-        *describe_calibration(found, model),
-    ]
+    return [*paragraph(title), *describe_judgement(found, model, details)]
 
 
 def describe_weights(model: "Model", most: int | None) -> list[str]:

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onelayer.cli.amounts import count
 from onelayer.cli.options import STANDARD, json_option, load, model_argument
 from onelayer.cli.output import paragraph, print_json, print_lines, quote, show_text, tabulate
 from onelayer.cli.sections import (
-    count,
     describe_columns,
     describe_own_evaluation,
     describe_remarks,

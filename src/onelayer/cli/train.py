@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onelayer.cli.amounts import count
 from onelayer.cli.interrupt import note_written
 from onelayer.cli.options import (
     STANDARD,
@@ -24,7 +25,6 @@ from onelayer.cli.output import (
 )
 from onelayer.cli.progress import Progress
 from onelayer.cli.sections import (
-    count,
     describe_columns,
     describe_own_evaluation,
     describe_remarks,

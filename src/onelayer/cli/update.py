@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onelayer.cli.amounts import count
 from onelayer.cli.options import (
     STANDARD,
     Command,
@@ -20,7 +21,7 @@ from onelayer.cli.options import (
 )
 from onelayer.cli.output import paragraph, print_json, print_lines, quote, show_text, tabulate
 from onelayer.cli.progress import Progress
-from onelayer.cli.sections import count, describe_own_evaluation, say_certificate
+from onelayer.cli.sections import describe_own_evaluation, say_certificate
 from onelayer.cli.train import save_model, say_where
 from onelayer.errors import InputError
 

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from onelayer.cli.amounts import count
 from onelayer.cli.options import (
     STANDARD,
     check_output,

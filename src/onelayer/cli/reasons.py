@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from onelayer.cli.amounts import count
 from onelayer.cli.output import paragraph, quote, show_text, tabulate
-from onelayer.cli.sections import count
 
 if TYPE_CHECKING:
     from onelayer.explain import Explanation, Push

@@ -76,7 +76,8 @@ class Workers:
     def stream(self, futures: list[Any], *sources: Sequence[Any]) -> Iterator[Any]:
         """The futures' values in order, a few of them here at a time."""
         while futures:
-            yield from self.fetch(futures[:FAN], *sources)
+            # Copied: what came over the network may lie anywhere in memory, and sum otherwise.
+            yield from map(deepcopy, self.fetch(futures[:FAN], *sources))
             del futures[:FAN]
 
     def add_up(
@@ -145,6 +146,7 @@ def connect(address: str) -> Iterator[Any]:
     InputError: Dask is not installed; no scheduler answers there.
     """
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError:
         raise InputError(EXTRA) from None
@@ -159,7 +161,9 @@ def connect(address: str) -> Iterator[Any]:
         }
         # Starting a worker takes seconds: three that died of one partition are enough.
         options["scheduler_kwargs"] = {"allowed_failures": 2}
-        with LocalCluster(**options) as cluster, Client(cluster) as client:
+        # A worker that takes long to start again, on a busy machine, is not given up.
+        patient = dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"})
+        with patient, LocalCluster(**options) as cluster, Client(cluster) as client:
             yield client
         return
     try:
@@ -179,21 +183,31 @@ def check_workers(client: Any) -> None:
     """
     if client.asynchronous:
         raise InputError("the client is asynchronous: make one with asynchronous=False")
-    address = client.scheduler.address
-    try:
-        client.wait_for_workers(1, timeout=PATIENCE)
-        found = client.run(own_versions, on_error="return")
-    except (OSError, TimeoutError) as error:
-        if isinstance(error, TimeoutError) and client.status == "running":
-            raise InputError(f"{address} has no workers: start some") from None
-        raise InputError(f"the scheduler at {address} does not answer: {error}") from None
-    for worker, theirs in found.items():
+    for worker, theirs in _ask_versions(client).items():
         if isinstance(theirs, BaseException):
             raise InputError(
                 f"worker {worker} cannot use onelayer {own_versions()['onelayer']}: {theirs}: "
                 f"install the same version everywhere"
             )
         require_versions(worker, theirs, own_versions())
+
+
+def _ask_versions(client: Any) -> dict[str, Any]:
+    """By worker, of those that answer: its versions, or why it has none."""
+    address, began = client.scheduler.address, time.monotonic()
+    while True:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+            found = client.run(own_versions, on_error="return")
+        except (OSError, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and client.status == "running":
+                raise InputError(f"{address} has no workers: start some") from None
+            raise InputError(f"the scheduler at {address} does not answer: {error}") from None
+        # One that dies as it is asked has not answered.
+        answers = {each: said for each, said in found.items() if not isinstance(said, OSError)}
+        if answers or time.monotonic() - began > PATIENCE:
+            return answers or dict(found)
+        time.sleep(CHECK / 4)
 
 
 def this_worker() -> Any:

@@ -21,6 +21,7 @@ from onelayer.loss import is_even
 
 SHARE = 0.4  # of the memory limit is for rows; Dask itself begins to spill at 0.6
 ALIGNMENT = 64  # bytes: where vectors of any processor may begin
+MALLOC = 16  # bytes: where arrays of NumPy's own begin
 
 _lock = threading.Lock()
 _kept: dict[int, int] = {}  # bytes in memory by partition, in this process
@@ -37,8 +38,7 @@ class HeldRows:
     """
 
     def __init__(self, block: Block) -> None:
-        self.block = block
-        self.size = _count_bytes(block)
+        self.block, self.size = _align(block)
         self._map: mmap.mmap | None = None
         self._settled = False
         self._lock = threading.Lock()  # tasks of one partition may meet in two threads
@@ -116,9 +116,19 @@ def _dump(block: Block) -> tuple[bytes, list[pickle.PickleBuffer]]:
     return pickle.dumps(block, protocol=5, buffer_callback=buffers.append), buffers
 
 
-def _count_bytes(block: Block) -> int:
-    header, buffers = _dump(_strip(block)[0])
-    return len(header) + sum(buffer.raw().nbytes for buffer in buffers)
+def _align(block: Block) -> tuple[Block, int]:
+    """The block with arrays that begin where those of NumPy do, and its bytes.
+
+    Those that came over the network begin anywhere, and sums over them would be added in another
+    order: a partition that has moved would give other bits.
+    """
+    stripped, even = _strip(block)
+    header, buffers = _dump(stripped)
+    views = [np.frombuffer(buffer.raw(), dtype=np.uint8) for buffer in buffers]
+    size = len(header) + sum(view.nbytes for view in views)
+    if not any(view.ctypes.data % MALLOC for view in views if view.nbytes):
+        return block, size
+    return _restore(pickle.loads(header, buffers=[view.copy() for view in views]), even), size
 
 
 def _map_block(block: Block, folder: str | None) -> tuple[mmap.mmap, Block]:

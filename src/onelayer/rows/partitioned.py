@@ -8,6 +8,7 @@ held on another one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -267,6 +268,8 @@ def _run(held: HeldRows, pickled: bytes) -> Any:
 
 
 def _stack(blocks: list[Block]) -> Block:
+    if len(blocks) == 1:
+        return deepcopy(blocks[0])  # what came over the network may lie anywhere in memory
     return Block(
         stack_features([block.features for block in blocks]),
         np.concatenate([block.labels for block in blocks], axis=1),

@@ -78,6 +78,7 @@ DOORS = {
     "backports": "table",  # zstd, which Python 3.14 has of its own as `compression`
     "sklearn": "estimator",
     "threadpoolctl": "rows",
+    "dask": "rows",
     "distributed": "rows",
     "click": "cli",
     "rich": "cli",
@@ -162,6 +163,7 @@ def test_each_library_has_one_door(name):
 def test_what_is_imported_is_declared():
     declared = (HOME.parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     names = {"sklearn": "scikit-learn", "backports": "backports.zstd"}
+    names["dask"] = r"dask\[dataframe\]"
     names["adbc_driver_postgresql"] = "adbc-driver-postgresql"
     for library in (*EVERYWHERE, *DOORS):
         assert re.search(rf'"{names.get(library, library)}>=', declared), library

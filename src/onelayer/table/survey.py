@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,15 +18,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from onelayer.errors import InputError
-from onelayer.rows.lots import draw_lots, hold_out
+from onelayer.rows.lots import hold_out
+from onelayer.table.findings import Findings
+from onelayer.table.findings import Split as Split
 from onelayer.table.fit import fit_levels
-from onelayer.table.levels import name_levels, read_levels, written
+from onelayer.table.levels import name_levels, written
 from onelayer.table.moments import guess_format
-from onelayer.table.schema import Schema, infer_schema, read_weights
+from onelayer.table.schema import Schema, infer_schema
 from onelayer.table.tally import Tally
-from onelayer.table.target import Target, choose_target, get_target
+from onelayer.table.target import Target, choose_target
 from onelayer.table.terms import Column, Level, Levels, Missing, Scale, Seen, Term, Words
-from onelayer.table.values import is_text, map_in_threads
+from onelayer.table.values import is_text
 
 if TYPE_CHECKING:
     from onelayer.table.reading import Table
@@ -42,34 +43,6 @@ LEAST_ROWS = 20_000
 
 MOST_WITNESSES = 60
 """Odd texts of a column that are put beside the sample; more than make a column of words."""
-
-_SAMPLE_SEED = 0x5EED
-
-
-@dataclass(frozen=True)
-class Split:
-    """Which rows a training uses, and for what.
-
-    Attributes
-    ----------
-    target, weight : columns; a row without a target or with weight 0 is not there
-    holdout : share of the rows that is held out. seed : of the draw
-    """
-
-    target: str
-    weight: str | None
-    holdout: float
-    seed: int
-    na: tuple[str, ...] = ()
-
-    def apply(self, first: int, table: Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return which rows of a batch are there, and which of these are held out."""
-        there = read_levels(get_target(table, self.target), self.na).is_not_null().to_numpy()
-        if self.weight is not None:
-            there = there & (read_weights(table, self.weight, self.na, some=False) > 0)
-        return there, there & hold_out(
-            np.arange(first, first + len(there)), self.holdout, self.seed
-        )
 
 
 @dataclass(frozen=True)
@@ -129,86 +102,37 @@ def take_survey(
     InputError
         For a table without rows or without the target, and for weights that are none.
     """
-    drawn = _Sample()
-    tallies: dict[str, Tally] = {}
-    targets: Tally | None = None
-    n_rows = n_there = n_held = 0
-    left_out: list[int] = []
+    found: Findings | None = None
     for first, table in batches:
-        there, held = split.apply(first, table)
-        drawn.add(first, table)
-        frame = table.frame
-        tallies = tallies or {column: Tally(dtype) for column, dtype in frame.schema.items()}
-        targets = targets or Tally(frame.schema[split.target])
-        trained, others = _part(frame, there & ~held)
-        map_in_threads(partial(_tally, tallies, trained, others), list(tallies))
-        targets.count(frame[split.target])
-        n_rows, n_there = n_rows + frame.height, n_there + int(there.sum())
-        n_held += int(held.sum())
-        left_out += [line.line for line in table.left_out]
+        found = found or Findings(split, sample_size(table.frame.width))
+        found.add(first, table)
         if watch is not None:
-            watch(n_rows)
-    if targets is None:
+            watch(found.n_rows)
+    return close_survey(found, name)
+
+
+def close_survey(found: Findings | None, name: str) -> Survey:
+    """The survey of all rows.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if found is None or found.targets is None:
         raise InputError(f"{name}: no rows; a table of at least one row is expected")
-    sample, numbers = drawn.close(name, split.na)
-    counts = _spell(targets, sample.frame[split.target])
-    return Survey(n_rows, n_there, n_held, sample, numbers, tallies, counts, tuple(left_out))
-
-
-def _part(frame: pl.DataFrame, chosen: NDArray[np.bool_]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows that are chosen, and the others."""
-    if chosen.all():
-        return frame, frame.clear()
-    mask = pl.Series(chosen)
-    return frame.filter(mask), frame.filter(~mask)
-
-
-def _tally(
-    tallies: Mapping[str, Tally], trained: pl.DataFrame, others: pl.DataFrame, column: str
-) -> None:
-    tallies[column].count(trained[column])
-    tallies[column].look(others[column])
-
-
-class _Sample:
-    """The rows of the least lots so far."""
-
-    def __init__(self) -> None:
-        self._frames: list[pl.DataFrame] = []
-        self._numbers: list[NDArray[np.int64]] = []
-        self._lots: list[NDArray[np.uint64]] = []
-        self._limit = np.uint64(2**64 - 1)
-        self._size = 0
-        self._first: Table | None = None
-
-    def add(self, first: int, table: Table) -> None:
-        self._first = self._first or replace(table, frame=table.frame.clear(), lines=None)
-        self._size = sample_size(table.frame.width)
-        numbers = np.arange(first, first + table.frame.height)
-        lots = draw_lots(numbers, _SAMPLE_SEED)
-        places = np.flatnonzero(lots <= self._limit)
-        self._frames.append(table.frame[places])
-        self._numbers.append(numbers[places])
-        self._lots.append(lots[places])
-        if sum(map(len, self._lots)) > 2 * self._size:
-            self._shrink()
-
-    def _shrink(self) -> None:
-        lots, numbers = np.concatenate(self._lots), np.concatenate(self._numbers)
-        frame = pl.concat(self._frames)
-        if len(lots) > self._size:
-            self._limit = np.partition(lots, self._size - 1)[self._size - 1]
-            kept = np.flatnonzero(lots <= self._limit)
-            frame, lots, numbers = frame[kept], lots[kept], numbers[kept]
-        self._frames, self._lots, self._numbers = [frame], [lots], [numbers]
-
-    def close(self, name: str, na: tuple[str, ...]) -> tuple[Table, NDArray[np.int64]]:
-        self._shrink()
-        assert self._first is not None
-        table = replace(
-            self._first, frame=self._frames[0], name=name, na=na, left_out=(), first_line=None
-        )
-        return table, self._numbers[0]
+    sample, numbers = found.sample.close(name, found.split.na)
+    counts = _spell(found.targets, sample.frame[found.split.target])
+    return Survey(
+        found.n_rows,
+        found.n_there,
+        found.n_held,
+        sample,
+        numbers,
+        found.tallies,
+        counts,
+        tuple(found.left_out),
+    )
 
 
 def _spell(tally: Tally, sample: pl.Series) -> pl.DataFrame:

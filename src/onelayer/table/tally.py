@@ -67,14 +67,34 @@ class Tally:
             column = _find_odd(column)
         self._merge(column.value_counts(name="rows").with_columns(pl.col("rows").cast(pl.Int64)))
 
+    def merge(self, other: Tally) -> None:
+        """Add what was counted in other rows."""
+        self.missing += other.missing
+        if len(self.aside) < MOST_ODD:
+            self.aside.update(other.aside)
+        counts = other.counts
+        if other.many and not self.many:
+            self._keep_odd()
+        elif self.many and not other.many:
+            counts = counts.filter(self._is_odd(counts["value"]))
+        if counts.height:
+            self._merge(counts)
+
+    def _keep_odd(self) -> None:
+        """There are too many values to be counted: keep those that are no numbers."""
+        self.many = True
+        self.counts = self.counts.filter(self._is_odd(self.counts["value"]))
+
+    def _is_odd(self, values: pl.Series) -> pl.Series:
+        odd = _find_odd(values).to_list() if is_text(self.dtype) else []
+        return values.is_in(odd)
+
     def _merge(self, found: pl.DataFrame) -> None:
         both = pl.concat([self.counts.cast({"value": found["value"].dtype}), found])
         self.counts = both.group_by("value").agg(pl.col("rows").sum()).sort("value")
         most = MOST_TEXTS if is_text(self.dtype) else MOST_NUMBERS
         if not self.many and self.counts.height > most:
-            self.many = True
-            odd = _find_odd(self.counts["value"]) if is_text(self.dtype) else pl.Series("value", [])
-            self.counts = self.counts.filter(pl.col("value").is_in(odd.to_list()))
+            self._keep_odd()
         if self.many and self.counts.height > MOST_ODD:
             self.counts = self.counts.sort(["rows", "value"], descending=[True, False])
             self.counts = self.counts.head(MOST_ODD)

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check lint types format bench race race-quick race-exact fuzz memory clean
+.PHONY: demo test check lint types format bench race bigger race-quick race-exact fuzz memory clean
 
 demo: .venv/demo
 	$(BIN)/onelayer demo
@@ -30,6 +30,11 @@ bench: .venv/test
 # make race DATA=folder: time to the optimum beside every other library; the page is drawn anew.
 race: .venv/bench
 	$(BIN)/python -m benchmarks race $(if $(DATA),--data "$(DATA)") $(if $(ONLY),--only "$(ONLY)")
+	$(BIN)/python -m benchmarks draw
+
+# make bigger FOLDER=folder ROWS=20000000: a table larger than memory, beside what else can train on it.
+bigger: .venv/bigger
+	$(BIN)/python -m benchmarks bigger --folder "$(FOLDER)" $(if $(ROWS),--rows $(ROWS))
 	$(BIN)/python -m benchmarks draw
 
 # The short form, in under a minute: fails where a fit is not exact, or far behind scikit-learn's.

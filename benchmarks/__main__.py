@@ -3,6 +3,7 @@
 import argparse
 
 from benchmarks import tables
+from benchmarks.bigger import command as bigger
 from benchmarks.race import command
 
 
@@ -12,6 +13,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     tables.add_command(commands)
     command.add_commands(commands)
+    bigger.add_command(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.bigger.command import read_results
 from benchmarks.race import plot
 from benchmarks.race.duels import LEVELS, Duel, gather, say_seconds
 from benchmarks.race.results import Report
@@ -10,6 +11,13 @@ from benchmarks.race.results import Report
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, PICTURE = DOCS / "performance.md", DOCS / "performance.svg"
 BEGIN, END = "<!-- race: drawn by `python -m benchmarks draw` -->", "<!-- race: end -->"
+BIGGER_BEGIN = "<!-- bigger: drawn by `python -m benchmarks draw` -->"
+BIGGER_END = "<!-- bigger: end -->"
+SCAN = "polars scan and sum"
+BIGGER_HEAD = (
+    "| | time | times the scan | peak memory | log loss, held out |\n"
+    "| --- | ---: | ---: | ---: | ---: |"
+)
 HEAD = (
     "| table | onelayer | best other to 1e-6 | | best other to 1e-9 | | aim | passes | memory |\n"
     "| --- | ---: | --- | ---: | --- | ---: | ---: | ---: | ---: |"
@@ -22,12 +30,44 @@ def draw(folder: Path) -> None:
     if not duels:
         raise SystemExit(f"{folder} holds no results: run `python -m benchmarks race` first")
     page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise SystemExit(f"{PAGE} lacks the marks {BEGIN} and {END}")
-    PAGE.write_text(f"{before}{BEGIN}\n{write_table(duels)}\n{END}{after}", encoding="utf-8")
+    page = _put(page, BEGIN, END, write_table(duels))
+    page = _put(page, BIGGER_BEGIN, BIGGER_END, write_bigger(folder / "bigger"))
+    PAGE.write_text(page, encoding="utf-8")
     PICTURE.write_text(plot.draw(duels), encoding="utf-8")
+
+
+def _put(page: str, begin: str, end: str, content: str) -> str:
+    """The page with the content between two marks."""
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise SystemExit(f"{PAGE} lacks the marks {begin} and {end}")
+    return f"{before}{begin}\n{content}\n{end}{after}"
+
+
+def write_bigger(folder: Path) -> str:
+    """A Markdown table for each number of rows that lies there."""
+    out: list[str] = []
+    for path in sorted(folder.glob("*.csv"), key=lambda path: int(path.stem)):
+        lines = read_results(path)
+        scan = float(lines.get(SCAN, {}).get("seconds") or "nan")
+        out += [f"**{int(path.stem):,} rows**", "", BIGGER_HEAD]
+        out += [_tell_way(line, scan) for line in lines.values()]
+        ours = lines.get("onelayer", {})
+        if each := ours.get("pass_seconds"):
+            out += ["", f"onelayer: one pass {float(each):.1f} s, {float(each) / scan:.1f}x; "]
+            out[-1] += f"{ours['note']}. {ours['cores']}, {ours['date']}."
+        out.append("")
+    return "\n".join(out)
+
+
+def _tell_way(line: dict[str, str], scan: float) -> str:
+    if not line["seconds"]:
+        return f"| {line['way']} | {line['note']} | | | |"
+    seconds, loss = float(line["seconds"]), line["log_loss"]
+    cells = [line["way"], f"{seconds:.3g} s", f"{seconds / scan:.3g}x"]
+    cells.append(f"{float(line['peak_mb']):.0f} MB" if line["peak_mb"] else "")
+    return "| " + " | ".join([*cells, f"{float(loss):.5f}" if loss else ""]) + " |"
 
 
 def write_table(duels: Sequence[Duel]) -> str:

@@ -1,0 +1,41 @@
+"""One way of training in a process of its own: `python -m benchmarks.bigger.child WAY FOLDER WORK`.
+
+Prints one line of JSON: seconds, peak memory in MB (its own, or that of a process it started), and
+the mean log loss on the rows held out.
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.bigger.make import HELD, TARGET, YES
+from benchmarks.bigger.ways import WAYS
+
+
+def run(way: str, folder: Path, work: Path) -> dict[str, Any]:
+    """Train and judge."""
+    began = time.perf_counter()
+    chances, facts = WAYS[way][1](folder, work)
+    seconds = time.perf_counter() - began
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(each).ru_maxrss for each in who) / 1e3
+    loss = judge(folder, chances) if len(chances) else None
+    return {"seconds": seconds, "peak_mb": peak, "log_loss": loss, **facts}
+
+
+def judge(folder: Path, chances: Any) -> float:
+    """The mean log loss of probabilities of "yes" of the rows held out."""
+    import polars as pl
+
+    yes = (pl.read_parquet(folder / HELD / "*.parquet")[TARGET] == YES).to_numpy()
+    right = np.clip(np.where(yes, chances, 1 - chances), 1e-15, None)
+    return float(-np.log(right).mean())
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))))

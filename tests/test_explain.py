@@ -96,6 +96,9 @@ def test_it_is_plain_json() -> None:
         "average_logit": 0.5,
         "wanted": "1",
         "pushes": [{"column": "a", "value": "1", "push": 1.5, "words": "a is 1"}],
+        "decision": None,
+        "change": None,
+        "unanswered": None,
     }
     assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
     assert found.pushes == (Push("a", "1", 1.5, "a is 1"),)

@@ -1,5 +1,6 @@
 """Why a row got its probability: each column's push on the log-odds against the average row."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import fsum
@@ -8,8 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onelayer.changes import Change
 from onelayer.errors import InputError
 from onelayer.network import sigmoid
+from onelayer.unanswered import Unanswered
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,9 @@ class Explanation:
     pushes stand in the order of their reasons: what speaks most against the value of the target
     that is `wanted` comes first, what speaks most for it last. A push above 0 always raises the
     probability of the positive value, whichever is wanted.
+
+    `decision` is what the model says of the row, `change` the least that would turn it, and
+    `unanswered` what the columns without a value could make of it, None where all have one.
     """
 
     probability: float
@@ -49,10 +55,16 @@ class Explanation:
     average_logit: float
     wanted: str
     pushes: tuple[Push, ...]
+    decision: str | None = None
+    change: Change | None = None
+    unanswered: Unanswered | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain dicts, lists, text and numbers, for JSON."""
-        return {**asdict(self), "pushes": [asdict(push) for push in self.pushes]}
+        document: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.change is not None:
+            document["change"]["sentence"] = self.change.sentence
+        return document
 
     def reasons(self, k: int = 5) -> list[str]:
         """The first `k` reasons in words, leaving out pushes that round to 0.00.

@@ -1,12 +1,14 @@
 """A model's reasons: for one row with all that there is to say, for many rows the strongest."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.changes import Change
 from onelayer.contributions import contribute
 from onelayer.encoding import encode_rows
 from onelayer.errors import InputError
@@ -17,6 +19,7 @@ from onelayer.table.levels import read_levels
 from onelayer.table.reading import Table
 from onelayer.table.reasons import Ranked, rank_reasons, word_columns
 from onelayer.table.schema import Schema
+from onelayer.turning import Turner
 
 Array = NDArray[Any]
 
@@ -28,6 +31,7 @@ class Explainer:
     Attributes
     ----------
     schema, W, b, averages: the model's.
+    threshold: above which the positive value is the decision.
     decisions: its positive and its negative value, as words.
     """
 
@@ -35,6 +39,7 @@ class Explainer:
     W: Array
     b: Array
     averages: Array
+    threshold: float
     decisions: tuple[str, str]
 
     @cached_property
@@ -65,7 +70,9 @@ class Explainer:
     def _add(self, features: MixedFeatures) -> Array:
         return contribute(features, self.W[0], self._owners, len(self.names))
 
-    def explain(self, raw: Table, row: int, wanted: str | None = None) -> Explanation:
+    def explain(
+        self, raw: Table, row: int, wanted: str | None = None, fixed: Sequence[str] = ()
+    ) -> Explanation:
         """All that there is to say of one row; see `Model.explain`."""
         sign = self.find_sign(wanted)
         if not 0 <= row < raw.frame.height:
@@ -74,8 +81,9 @@ class Explainer:
                 f"{raw.frame.height - 1}"
             )
         one, na = raw.pick(row), (*self.schema.na, *raw.na)
-        adds = self._add(encode_rows(self.schema, one))
-        return explain_row(
+        features = encode_rows(self.schema, one)
+        adds = self._add(features)
+        found = explain_row(
             self.names,
             [read_levels(one.frame[column], na)[0] or "missing" for column in self.names],
             word_columns(self.effects, one, adds - self._average, na),
@@ -85,6 +93,23 @@ class Explainer:
             wanted=self.decisions[sign < 0],
             sign=sign,
         )
+        turned = self.turner.find_changes(one, features, adds, fixed)[0]
+        return replace(
+            found,
+            decision=self.decisions[turned.decision == self.decisions[0]],
+            change=turned,
+            unanswered=self.turner.find_unanswered(one, features, adds),
+        )
+
+    def find_changes(self, raw: Table, fixed: Sequence[str] = ()) -> list[Change]:
+        """The smallest change of each row that turns its decision; see `Model.changes`."""
+        features = encode_rows(self.schema, raw)
+        return self.turner.find_changes(raw, features, self._add(features), fixed)
+
+    @cached_property
+    def turner(self) -> Turner:
+        """What finds the changes."""
+        return Turner(self.schema, self.effects, self.W, self.b, self.threshold, self.decisions)
 
     def rank(
         self, raw: Table, features: MixedFeatures, most: int, wanted: str | None = None

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, BinaryIO
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.certificate import Certificate
+from onelayer.changes import Change
 from onelayer.encoding import encode_rows, read_rows
 from onelayer.errors import InputError, ModelFileError
 from onelayer.evaluate import Evaluation, evaluate_batches
@@ -186,8 +187,17 @@ class Model:
         facts = replace(self.training, test=raw.name)
         return replace(self, training=facts, evaluation=self.evaluate(raw))
 
-    def explain(self, table: Any, row: int = 0, *, wanted: str | None = None) -> Explanation:
-        """Each column's push on the log-odds of one row against the average training row.
+    def explain(
+        self,
+        table: Any,
+        row: int = 0,
+        *,
+        wanted: str | None = None,
+        fixed: Sequence[str] = (),
+    ) -> Explanation:
+        """Why a row gets its decision, the smallest change that turns it, and what is left open.
+
+        Each column pushes the log-odds away from those of the average training row.
 
         Parameters
         ----------
@@ -195,8 +205,9 @@ class Model:
         row: which row of it, from 0.
         wanted: the value of the target that the person hopes for, the positive one if not said:
             what speaks most against it comes first.
+        fixed: columns that cannot change, such as an age.
         """
-        return self.explainer.explain(read_rows(table), row, wanted)
+        return self.explainer.explain(read_rows(table), row, wanted, fixed)
 
     def reasons(self, table: Any, k: int = 3, *, wanted: str | None = None) -> list[list[str]]:
         """The `k` strongest reasons of each row of a table, in words; see `Explanation.reasons`."""
@@ -204,11 +215,15 @@ class Model:
         ranked = self.explainer.rank(raw, encode_rows(self.schema, raw), k, wanted)
         return [[each for each in row if each] for row in zip(*ranked.reasons)]
 
+    def changes(self, table: Any, *, fixed: Sequence[str] = ()) -> list[Change]:
+        """For each row of a table the smallest change that turns its decision; see `explain`."""
+        return self.explainer.find_changes(read_rows(table), fixed)
+
     @cached_property
     def explainer(self) -> Explainer:
         """What `explain` and `reasons` ask; it holds what is the same for all rows."""
         decisions = (self.positive, self.negative)
-        return Explainer(self.schema, self.W, self.b, self.averages, decisions)
+        return Explainer(self.schema, self.W, self.b, self.averages, self.threshold, decisions)
 
     def to_dict(self) -> dict[str, Any]:
         """The sections of the model file."""

@@ -41,14 +41,14 @@ class Naming:
 
     def list_columns(self, columns: Sequence[int]) -> str:
         """The names of columns, the first few of many."""
-        return _join([self.column(j) for j in columns[:MOST_NAMED]], len(columns))
+        return list_words([self.column(j) for j in columns[:MOST_NAMED]], len(columns))
 
     def list_rows(self, rows: NDArray[Any]) -> str:
         """The numbers of rows, the first few of many, with the word for them."""
         first = rows[:MOST_NAMED]
         numbers = first if self.rows is None else self.rows[first]
         word = self.row_word if len(rows) == 1 else f"{self.row_word}s"
-        return f"{word} {_join([str(number) for number in numbers], len(rows))}"
+        return f"{word} {list_words([str(number) for number in numbers], len(rows))}"
 
 
 def _show(name: str) -> str:
@@ -56,10 +56,15 @@ def _show(name: str) -> str:
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}..."
 
 
-def _join(parts: list[str], total: int) -> str:
-    if total > len(parts):
+def list_words(parts: Sequence[str], total: int | None = None) -> str:
+    """Words as a list in a sentence; `total` is how many there are where these are not all.
+
+    >>> list_words(["a", "b", "c"]), list_words(["a", "b"], 5)
+    ('a, b and c', 'a, b and 3 more')
+    """
+    if total is not None and total > len(parts):
         return f"{', '.join(parts)} and {total - len(parts):,} more"
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 
 UNNAMED = Naming()

@@ -8,6 +8,7 @@ from onelayer.cli.options import (
     STANDARD,
     check_output,
     json_option,
+    list_option,
     load,
     model_argument,
     refuse_two_from_input,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     help="How many columns to show by themselves.",
 )
 @wanted_option
+@list_option("--fixed", "Columns that cannot change, such as an age; for the smallest change.")
 @click.option(
     "-o",
     "--output",
@@ -59,10 +61,13 @@ def explain(
     row: int | None,
     top: int,
     wanted: str | None,
+    fixed: tuple[str, ...],
     output: str | None,
     as_json: bool,
 ) -> None:
-    """Say why MODEL gives a row of TABLE its probability, or every row with -o.
+    """Say why MODEL gives a row of TABLE its probability, and what would turn the decision.
+
+    With -o every row is explained, by its reasons.
 
     Row 1 is the first row of data, as in the column `row` that predict writes.
     """
@@ -70,17 +75,19 @@ def explain(
     if output is not None:
         if row is not None:
             raise InputError("--row explains one row, -o all of them: leave out one of the two")
+        if fixed:
+            raise InputError("--fixed is for the smallest change of one row: leave out -o")
         _explain_all(model, table, names, na, memory, top, wanted, output, as_json)
         return
     row = 1 if row is None else row
     loaded = load(model)
     raw = _pick_row(loaded, open_table(table, names, na, memory), row)
-    found = loaded.explain(raw, wanted=wanted)
+    found = loaded.explain(raw, wanted=wanted, fixed=fixed)
     if as_json:
         place = {"table": raw.name, "row": row, "line": raw.line_of(0)}
         print_json({**place, "positive": loaded.positive, **found.to_dict()})
     else:
-        print_lines(describe_explanation(found, loaded, raw, row, top))
+        print_lines(describe_explanation(found, loaded, raw, row, top, fixed))
 
 
 def _pick_row(model: "Model", source: "Stream | WholeTable", row: int) -> "Table":

@@ -1,23 +1,38 @@
 """What there is to say of one row, in 80 columns: the decision and its reasons."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from onelayer.cli.amounts import count
 from onelayer.cli.output import paragraph, quote, show_text, tabulate
 
 if TYPE_CHECKING:
+    from onelayer.changes import Change
     from onelayer.explain import Explanation, Push
     from onelayer.model import Model
     from onelayer.table.reading import Table
+    from onelayer.unanswered import Unanswered
 
 _BAR_WIDTH = 10
+_NAME_WIDTH = 40
+_VALUE_WIDTH = 24
+_MOST_NAMES = 5
 _WORDS_WIDTH = 2 * 53  # two lines of a cell at most
 
 
 def describe_explanation(
-    found: "Explanation", model: "Model", raw: "Table", row: int, top: int
+    found: "Explanation",
+    model: "Model",
+    raw: "Table",
+    row: int,
+    top: int,
+    fixed: Sequence[str] = (),
 ) -> list[str]:
-    """The decision, and the row's log-odds as a sum: what speaks most against it first."""
+    """The decision, the row's log-odds as a sum, and what would turn the decision.
+
+    What speaks most against it comes first; `top` columns stand by themselves; `fixed` may not
+    change.
+    """
     return [
         *paragraph(_say_decision(found, model, raw, row)),
         "",
@@ -26,16 +41,18 @@ def describe_explanation(
             f"one; what speaks most against {quote(found.wanted)} first"
         ),
         *tabulate(["", "", ""], _tabulate_pushes(found, top), right=[1]),
+        "",
+        *([] if found.change is None else paragraph(_say_change(found.change, fixed))),
+        *([] if found.unanswered is None else ["", *_say_unanswered(found.unanswered)]),
     ]
 
 
 def _say_decision(found: "Explanation", model: "Model", raw: "Table", row: int) -> str:
     line = raw.line_of(0)
     where = f"row {row:,}" if line is None else f"row {row:,} (line {line:,})"
-    chosen = model.positive if found.probability > model.threshold else model.negative
     said = (
         f"{show_text(raw.name)}, {where}: the probability of {quote(model.positive)} is "
-        f"{found.probability:.4f}, so that the model says {quote(chosen)}"
+        f"{found.probability:.4f}, so that the model says {quote(str(found.decision))}"
     )
     if model.target in raw.frame.columns:
         value = raw.frame[model.target][0]
@@ -64,3 +81,48 @@ def _show_words(push: "Push") -> str:
 
 def _draw(share: float) -> str:
     return "#" * round(min(1.0, abs(share)) * _BAR_WIDTH)
+
+
+def _say_change(change: "Change", fixed: Sequence[str]) -> str:
+    from onelayer.naming import list_words
+
+    kept = f" ({', '.join(show_text(name, _NAME_WIDTH) for name in fixed)} kept)" if fixed else ""
+    if not change.values:
+        return (
+            f"No change within the values seen in training turns this decision{kept}: the "
+            f"probability would come to {change.probability:.4f} and no further."
+        )
+    now = [
+        f"{show_text(each.words, _WORDS_WIDTH)} (now {show_text(each.before, _VALUE_WIDTH)})"
+        for each in change.values
+    ]
+    least = "Smallest change that turns it" if change.is_least else "A change that turns it"
+    return (
+        f"{least}{kept}: {quote(change.decision)} if {list_words(now)}. The probability would be "
+        f"{change.probability:.4f}."
+    )
+
+
+def _say_unanswered(found: "Unanswered") -> list[str]:
+    from onelayer.naming import list_words
+
+    names = [show_text(each.column, _NAME_WIDTH) for each in found.answers]
+    are = "is" if len(names) == 1 else "are"
+    over = (
+        f"{list_words(names[:_MOST_NAMES], len(names))} {are} missing. Over all that training has "
+        "seen there the probability "
+    )
+    if not found.depends:
+        return paragraph(
+            f"{over}lies between {found.lowest:.4f} and {found.highest:.4f}: the decision does not "
+            "depend on it."
+        )
+    alone = [name for name, each in zip(names, found.answers) if each.depends and len(names) > 1]
+    said = (
+        f"{over}lies between {found.lowest:.4f} and {found.highest:.4f}: the decision depends on it"
+    )
+    return paragraph(
+        f"{said}, on {list_words(alone[:_MOST_NAMES], len(alone))} alone already."
+        if alone
+        else f"{said}."
+    )

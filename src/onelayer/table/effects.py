@@ -12,7 +12,7 @@ from onelayer.table.encode import compute_numbers
 from onelayer.table.features import name_features
 from onelayer.table.moments import Moments, count_days, take_part
 from onelayer.table.numerals import Floats
-from onelayer.table.terms import Column, Levels, Missing, Moment, Scale, Term, Words
+from onelayer.table.terms import Column, Levels, Missing, Moment, Raw, Scale, Term, Words
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,15 @@ class Effect:
     def scales(self) -> tuple[Scale, ...]:
         """The numbers that the column's values become."""
         return tuple(part.term for part in self.parts if isinstance(part.term, Scale))
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The values beyond which the column adds no more and no less; infinite where it does."""
+        transforms = [term.transform for term in self.scales]
+        bounds = [(each.low, each.high) for each in transforms if not isinstance(each, Raw)]
+        if not transforms or len(bounds) < len(transforms):
+            return -np.inf, np.inf
+        return min(low for low, _ in bounds), max(high for _, high in bounds)
 
     def add_numbers(self, values: Floats) -> Floats:
         """What numbers (or days) add by their scaled and missing terms, (n,); nan is missing.

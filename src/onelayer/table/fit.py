@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -23,7 +23,12 @@ from onelayer.table.terms import (
     Transform,
     Words,
 )
-from onelayer.table.transform import apply_transform, choose_transforms, measure
+from onelayer.table.transform import (
+    apply_transform,
+    choose_transforms,
+    clip_bounds,
+    measure,
+)
 from onelayer.table.words import split_words
 
 
@@ -82,9 +87,32 @@ def see_numbers(values: Floats, weights: Floats) -> Seen:
     mean, deviation = measure(values[there], weights[there])
     places = np.array(rules.SEEN_QUANTILES) * (x.size - 1)
     quantiles = tuple(np.interp(places, np.arange(x.size), x).tolist())
-    distinct = 1 + int(np.count_nonzero(np.diff(x)))
+    first = np.append(True, np.diff(x) > 0)
+    distinct = int(np.count_nonzero(first))
     numbers = Range(float(x[0]), float(x[-1]), mean, deviation, quantiles)
+    held = np.clip(values[there], *clip_bounds(numbers))
+    numbers = replace(
+        numbers,
+        spread=measure(held, weights[there])[1] if np.ptp(held) else deviation,
+        decimals=count_decimals(x[first]),
+        values=tuple(x[first].tolist()) if distinct <= rules.SEEN_VALUES else (),
+    )
     return Seen(values.size, missing, distinct, numbers)
+
+
+def count_decimals(values: Floats) -> int | None:
+    """Return the decimals with which all numbers are written; None for too many.
+
+    >>> count_decimals(np.array([3.0, 0.25])), count_decimals(np.array([7.0])), count_decimals(
+    ...     np.array([1 / 3])
+    ... )
+    (2, 0, None)
+    """
+    for decimals in range(rules.SEEN_DECIMALS + 1):
+        # A number of a text is the nearest to its digits, and so is one rounded to them.
+        if np.array_equal(np.round(values, decimals), values):
+            return decimals
+    return None
 
 
 # --- levels -------------------------------------------------------------------------------------

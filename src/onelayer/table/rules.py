@@ -77,6 +77,12 @@ TRANSFORM_STEPS = 25
 SEEN_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 """The quantiles of each number that the model file keeps."""
 
+SEEN_VALUES = 20
+"""The different values of a number are kept where there are at most so many."""
+
+SEEN_DECIMALS = 9
+"""A column is written with a certain number of decimals where it is at most this."""
+
 CODES_DIFFERENT = (3, 1_000)
 """Whole numbers may be codes when they have so many different values (least, most)."""
 

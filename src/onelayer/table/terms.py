@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
-from onelayer.stored import find_outside
+from onelayer.stored import ADDED, find_outside
 from onelayer.table import rules
 
 # --- how a raw value is read --------------------------------------------------------------------
@@ -200,7 +201,10 @@ Term = Scale | Missing | Levels | Words
 class Range:
     """The numbers that the training rows held: extremes, mean, spread, and quantiles.
 
-    `quantiles` are those at `rules.SEEN_QUANTILES`.
+    `quantiles` are those at `rules.SEEN_QUANTILES`. `spread` is the standard deviation of the
+    values held within `rules.CLIP_QUANTILES`, so that a few huge ones do not make it; `decimals`
+    with how many all numbers are written, None for more than `rules.SEEN_DECIMALS`; `values` the
+    different numbers where they are few. Models of an onelayer that had none of these lack them.
     """
 
     minimum: float
@@ -208,12 +212,17 @@ class Range:
     mean: float
     deviation: float
     quantiles: tuple[float, ...]
+    spread: float | None = field(default=None, metadata=ADDED)
+    decimals: int | None = field(default=None, metadata=ADDED)
+    values: tuple[float, ...] = field(default=(), metadata=ADDED)
 
     def problem(self) -> str | None:
         wanted = len(rules.SEEN_QUANTILES)
         if len(self.quantiles) != wanted:
             return f"quantiles must be {wanted} numbers"
-        return find_outside(self, ["deviation"], 0, math.inf)
+        if any(low >= high for low, high in pairwise(self.values)):
+            return "values must rise"
+        return find_outside(self, ["deviation", "spread", "decimals"], 0, math.inf)
 
 
 @dataclass(frozen=True)

@@ -143,15 +143,6 @@ def find_reference(effect: Effect) -> tuple[float, str]:
     return effect.scales[0].center, "average"
 
 
-def find_limits(effect: Effect) -> tuple[float, float]:
-    """The values beyond which the model counts no further; infinite where it does."""
-    transforms = [term.transform for term in effect.scales]
-    if not transforms or any(isinstance(each, Raw) for each in transforms):
-        return -np.inf, np.inf
-    bounds = [(each.low, each.high) for each in transforms if not isinstance(each, Raw)]
-    return min(low for low, _ in bounds), max(high for _, high in bounds)
-
-
 def _word_numbers(effect: Effect, reading: Number, raw: pl.Series, na: Sequence[str]) -> pl.Series:
     name = effect.column.name
     values = read_numbers(raw, reading, na)
@@ -164,7 +155,7 @@ def _word_numbers(effect: Effect, reading: Number, raw: pl.Series, na: Sequence[
         )
     reference, called = find_reference(effect)
     shown = write_number(reference, reading)
-    low, high = find_limits(effect)
+    low, high = effect.limits
     counted = (
         pl.when(x > high)
         .then(pl.lit(f" (counted as {write_number(high, reading)})"))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from onelayer.fitting import fit
 from onelayer.inference import summarise_training
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
-from onelayer.outcome import warn_of_outcome
+from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.ahead import make_ahead
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.cache import Cache, CacheWriter
@@ -25,6 +26,7 @@ from onelayer.rows.files import FileRows, ReadRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.streaming.asked import USUAL_PASSES, Means, Settings, Stage
+from onelayer.strength import Start, StrengthChoice, settle_strength
 from onelayer.table.plan import lay_out
 from onelayer.table.reading import Table
 from onelayer.table.schema import Schema, read_weights
@@ -174,7 +176,8 @@ class Run:
         rows.watch = self._follow(rows.n_rows, steps)
         with single_threaded_blas():
             where = measure_columns(rows, fit_intercept=True)
-        solution = self._fit(rows, where, settings, steps)
+        settings, choice, start = _settle_strength(rows, settings)
+        solution = self._fit(rows, where, settings, steps, start)
         warn_of_outcome(solution)
         return Model(
             schema=schema,
@@ -185,6 +188,7 @@ class Run:
             training=self._state_facts(rows, solution, settings),
             evaluation=self._judge(schema, solution, settings.threshold),
             threshold=settings.threshold,
+            strength=choice,
             summary=summarise_training(
                 rows,
                 solution,
@@ -217,10 +221,15 @@ class Run:
             yield held if name == HELD else trained
 
     def _fit(
-        self, rows: FileRows, where: Coordinates, settings: Settings, steps: list[Progress]
+        self,
+        rows: FileRows,
+        where: Coordinates,
+        settings: Settings,
+        steps: list[Progress],
+        start: Start | None,
     ) -> Solution:
-        stand = self.workspace.state.get("theta")
-        start = None if stand is None else (np.array(stand["W"]), np.array(stand["b"]))
+        if stand := self.workspace.state.get("theta"):
+            start = np.array(stand["W"]), np.array(stand["b"])
         rows.note = lambda W, b: self.workspace.save(theta={"W": W.tolist(), "b": b.tolist()})
         found = fit(
             rows,
@@ -298,6 +307,18 @@ class Run:
                 tell(Stage("training", stop, n_rows, self._seconds(), passes, last))
 
         return told
+
+
+def _settle_strength(
+    rows: FileRows, settings: Settings
+) -> tuple[Settings, StrengthChoice | None, Start | None]:
+    """The settings with C as a number; where it is chosen, on a part of the rows, how; a start."""
+    copies = "weights" if settings.weight_kind == "sampling" else None
+    C, choice, start = settle_strength(
+        rows, SigmoidLoss(1), settings.C, l1_ratio=settings.l1_ratio, copies=copies
+    )
+    warn_of_strength(choice)
+    return replace(settings, C=C), choice, start
 
 
 def _choose(block: Block, rows: NDArray[np.bool_]) -> Block:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -170,8 +171,10 @@ class Run:
 
     def learn(self, schema: Schema, settings: Settings) -> Model:
         """Passes over the encoded rows until the optimum is proved; then those held out."""
-        kind = settings.weight_kind
-        rows = self._open(TRAINED, schema, kind)
+        with closing(self._open(TRAINED, schema, settings.weight_kind)) as rows:
+            return self._learn(rows, schema, settings)
+
+    def _learn(self, rows: FileRows, schema: Schema, settings: Settings) -> Model:
         steps: list[Progress] = []
         rows.watch = self._follow(rows.n_rows, steps)
         with single_threaded_blas():
@@ -194,7 +197,7 @@ class Run:
                 solution,
                 schema.feature_names,
                 settings.strength,
-                kind,
+                settings.weight_kind,
                 settings.l1_ratio,
                 where,
             ),
@@ -249,7 +252,6 @@ class Run:
     def _judge(self, schema: Schema, solution: Solution, threshold: float) -> Evaluation | None:
         if not self.workspace.state["counts"][2]:
             return None
-        rows = self._open(HELD, schema)
 
         def score(block: Block) -> tuple[Array, Array, Array]:
             logits = predict_logits(block.features, solution.W, solution.b, 1)[0]
@@ -257,7 +259,8 @@ class Run:
 
         run_rows = max(1, self.means.memory // RANKED_SHARE // RANKED_BYTES)
         folder = str(self.workspace.folder)
-        return evaluate_batches(rows.map(score), threshold, run_rows=run_rows, folder=folder)
+        with closing(self._open(HELD, schema)) as rows:
+            return evaluate_batches(rows.map(score), threshold, run_rows=run_rows, folder=folder)
 
     def _state_facts(self, rows: FileRows, solution: Solution, settings: Settings) -> TrainingFacts:
         n_rows, n_there, n_held, left_out = self.workspace.state["counts"]

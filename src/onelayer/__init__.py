@@ -28,6 +28,7 @@ _HOMES = {
     "train": "training",
     "update": "updating",
     "forget": "updating",
+    "write_report": "report",
     "Schema": "table.schema",
     "InputError": "errors",
     "ModelFileError": "errors",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from onelayer.network import predict as predict
     from onelayer.network import sigmoid as sigmoid
     from onelayer.network import update_parameters as update_parameters
+    from onelayer.report import write_report as write_report
     from onelayer.table.schema import Schema as Schema
     from onelayer.training import train as train
     from onelayer.updating import forget as forget

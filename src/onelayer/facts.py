@@ -42,7 +42,8 @@ class TrainingFacts:
     Attributes
     ----------
     table: name of the table; sha256: of its file's bytes, None for a frame.
-    rows, positives: of the training rows; holdout_rows: rows held out and judged.
+    rows, positives: of the training rows; holdout_rows: rows held out and judged; holdout: the
+        share of rows asked for, None in files that do not say it.
     left_out_lines: malformed lines of the file; without_target: rows without a value there.
     C: as asked for, or as chosen; l1_ratio, tol, seed: as asked for. solver, status, message,
         objective, cost, passes, iterations, seconds, history, remarks: as in `Solution`.
@@ -74,6 +75,7 @@ class TrainingFacts:
     test: str | None = None
     remarks: tuple[str, ...] = ()
     weight_kind: WeightKind = field(default="frequency", metadata=ADDED)
+    holdout: float | None = field(default=None, metadata=ADDED)
 
     def problem(self) -> str | None:
         """Say what no training can be, or None; asked of what a model file holds."""
@@ -85,6 +87,8 @@ class TrainingFacts:
             return "C and tol must be above 0"
         if not 0 <= self.l1_ratio <= 1:
             return f"l1_ratio is {self.l1_ratio}, expected 0 to 1"
+        if self.holdout is not None and not 0 <= self.holdout < 1:
+            return f"holdout is {self.holdout}, expected a share from 0 to below 1"
         if any(line < 1 for line in self.left_out_lines):
             return "left_out_lines are counted from 1"
         counts = ("holdout_rows", "without_target", "seed", "passes", "iterations")

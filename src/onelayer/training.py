@@ -295,7 +295,7 @@ def _fit(
     """The solution, the C it is of, and how that was chosen."""
     rows, loss = MemoryRows(block, n_jobs), SigmoidLoss(1)
     # A row of survey weights goes out whole.
-    copies = "weights" if settings.weight_kind == "sampling" else None
+    copies = block.weights if settings.weight_kind == "sampling" else None
     chosen, choice, start = settle_strength(
         rows, loss, settings.C, l1_ratio=settings.l1_ratio, copies=copies
     )
@@ -341,5 +341,6 @@ def _state_facts(
         l1_ratio=float(settings.l1_ratio),
         tol=float(settings.tol),
         weight_kind=settings.weight_kind,
+        holdout=float(split.holdout),
         **state_solution(solution),
     )

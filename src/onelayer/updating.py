@@ -197,6 +197,7 @@ def _state_facts(
         rows=block.n_rows,
         positives=int(block.labels.sum()),
         holdout_rows=0,
+        holdout=0.0,
         left_out_lines=tuple(line.line for line in raw.left_out),
         without_target=int(np.isnan(labels).sum()),
         test=None,

@@ -17,6 +17,7 @@ from onelayer.cli.errors import run_guarded
 from onelayer.cli.evaluate import evaluate
 from onelayer.cli.explain import explain
 from onelayer.cli.predict import predict
+from onelayer.cli.report import report
 from onelayer.cli.show import show
 from onelayer.cli.train import train
 from onelayer.cli.update import forget, update
@@ -55,12 +56,13 @@ def onelayer() -> None:
     onelayer train loans.csv --target granted        learn; writes model.json
     onelayer predict model.json new.csv -o out.csv   score
     onelayer explain model.json new.csv --row 1      say why
+    onelayer report model.json loans.csv             a page with all of it
 
     A table is CSV, TSV, Parquet or Arrow (.gz, .xz, .zst, .bz2 too); - is standard input.
     """
 
 
-for command in (train, predict, evaluate, explain, show, update, forget, demo):
+for command in (train, predict, evaluate, explain, report, show, update, forget, demo):
     onelayer.add_command(command)
 
 

@@ -24,6 +24,7 @@ from onelayer.cli.output import (
     tabulate,
 )
 from onelayer.cli.progress import Progress
+from onelayer.cli.report import say_page, write_page
 from onelayer.cli.sections import (
     describe_columns,
     describe_own_evaluation,
@@ -32,11 +33,13 @@ from onelayer.cli.sections import (
     say_certificate,
 )
 from onelayer.cli.settings import settle_options, training_options
+from onelayer.cli.sources import WholeTable
 from onelayer.errors import InputError
 
 if TYPE_CHECKING:
     from onelayer.model import Model
     from onelayer.table.reading import Table
+    from onelayer.table.stream import Stream
 
 
 @click.command()
@@ -50,12 +53,14 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Where the model goes; - for standard output.",
 )
+@click.option("--report", "page", metavar="FILE", help="Also write a report of it, a page.")
 @json_option
 def train(
     table: str,
     names: tuple[str, ...],
     na: tuple[str, ...],
     output: str,
+    page: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -70,23 +75,48 @@ def train(
     if as_json and output == STANDARD:
         raise InputError("--json and -o - would both fill standard output: name a file with -o")
     check_output(output, table, test)
+    _check_page(page, output, table, test)
     with Progress(f"reading {table}") as progress:
         judged = None if test is None else read(test, names, na)
+        source: Stream | WholeTable
         if is_long(table, options):
             model = train_streamed(table, names, na, judged, progress, options)
             facts = model.training
             rows = facts.rows + facts.holdout_rows + facts.without_target
+            source = _open_again(table, names, na, options)
         else:
-            raw = read(table, names, na)
-            model = train_model(raw, judged, progress, options)
-            rows = raw.frame.height
+            source = WholeTable(read(table, names, na))
+            model = train_model(source.table, judged, progress, options)
+            rows = source.rows
         size = save_model(model, output)
+        if page is not None:
+            progress.say("drawing the report")
+            shown = source if judged is None else WholeTable(judged)
+            page_size = write_page(model, shown, page, memory=options.get("memory"))
     if as_json:
-        print_json(to_document(model, output))
+        print_json({**to_document(model, output), **({"report": page} if page else {})})
     else:
         lines = describe_training(model, rows)
         lines += ["", *say_where(output, size)]
+        lines += say_page(page, page_size) if page else []
         print_lines(lines, sys.stderr if output == STANDARD else None)
+
+
+def _check_page(page: str | None, output: str, *inputs: str | None) -> None:
+    if page == STANDARD:
+        raise InputError("--report is a page to open: name a file, such as report.html")
+    if page is not None and page == output:
+        raise InputError(f"--report {page} is where the model goes: choose another name")
+    if page is not None:
+        check_output(page, *inputs)
+
+
+def _open_again(
+    table: str, names: tuple[str, ...], na: tuple[str, ...], options: dict[str, Any]
+) -> "Stream":
+    from onelayer.table.stream import open_stream
+
+    return open_stream(table, names=names or None, na=na, query=options.get("query"))
 
 
 def train_model(

@@ -128,10 +128,9 @@ class CacheWriter:
                 os.fsync(stream.fileno())
 
     def close(self) -> None:
-        """Close all files, though the disk has no room for what one of them still holds."""
-        with _naming(self.folder), contextlib.ExitStack() as stack:
+        with _naming(self.folder):
             for stream in self._files.values():
-                stack.callback(stream.close)
+                stream.close()
 
     def __enter__(self) -> "CacheWriter":
         return self
@@ -179,7 +178,6 @@ class Cache:
         return self._read(name, kind, start * each, (stop - start) * each).reshape(-1, each)
 
     def close(self) -> None:
-        """Close its files: as long as they are open, their room on the disk is not free."""
         for descriptor in self._files.values():
             os.close(descriptor)
         self._files = {}

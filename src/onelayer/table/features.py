@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from onelayer.table.terms import Column, Levels, Missing, Raw, Scale, SignedLog, Term, Words
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.table.numerals import Floats
+from onelayer.table.terms import Column, Flag, Levels, Missing, Raw, Scale, SignedLog, Term, Words
 
 _KINDS: tuple[tuple[type, ...], ...] = ((Scale, Missing), (Levels,), (Words,))
 _SAID = {"clip": "clipped", "signed log": "log"}
@@ -49,6 +54,23 @@ def find_steps(columns: Sequence[Column]) -> tuple[float | None, ...]:
         for term in numbers
     ]
     return (*units, *[1.0] * (len(name_features(columns)) - len(units)))
+
+
+def find_spreads(columns: Sequence[Column], averages: NDArray[Any]) -> Floats:
+    """The standard deviation of each feature over the training rows, from its mean.
+
+    Numbers are scaled to 1; flags, levels and words are 0 or 1, so that the mean says all.
+    """
+    flags = np.sqrt(np.clip(averages * (1 - averages), 0, None))
+    is_scaled = [
+        isinstance(term, Scale) and not isinstance(column.reading, Flag)
+        for wanted in _KINDS
+        for column in columns
+        for term in column.terms
+        if isinstance(term, wanted)
+        for _ in _name_term(column.name, term)
+    ]
+    return np.where(is_scaled, 1.0, flags)
 
 
 def _name_term(column: str, term: Term) -> Iterator[str]:

@@ -42,8 +42,17 @@ def name_levels(texts: pl.Series, na: Sequence[str]) -> pl.Series:
     names = _write_alike(texts)
     missing = texts.is_in(missing_words(na)).fill_null(True)
     if na:  # so that -999 also means -999.0
-        missing |= names.is_in(_write_alike(pl.Series(missing_words(na))).to_list())
+        missing |= names.is_in(write_alike(missing_words(na)))
     return names.set(missing, None)
+
+
+def write_alike(words: Sequence[str]) -> list[str]:
+    """Return the words as names, whether or not they mean missing.
+
+    >>> write_alike(["-999.0", "None"])
+    ['-999', 'None']
+    """
+    return _write_alike(pl.Series(list(words), dtype=pl.String)).to_list()
 
 
 def _write_alike(texts: pl.Series) -> pl.Series:

@@ -33,10 +33,10 @@ _DATES = (
     (re.compile(r"()\d{8}"), "%Y%m%d", "%Y%m%d"),
 )
 _TIME = re.compile(
-    r"(?P<gap>T|t| |, )(?P<hour>\d{1,2}):\d{2}(?P<second>:\d{2})?(?P<part>[.]\d+)?"
+    r"(?P<gap>T|t| |, )(?P<hour>\d{1,2}):\d{2}(?P<second>:\d{2}(?P<part>[.]\d+)?)?"
     r"(?P<noon> ?[AaPp][Mm])?(?P<zone> ?Z| ?UTC| ?[+-]\d{2}:?\d{2})?"
 )
-_CLOCK = re.compile(r"\d{1,2}:\d{2}(?P<second>:\d{2})?(?P<part>[.]\d+)?(?P<noon> ?[AaPp][Mm])?")
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(?P<second>:\d{2}(?P<part>[.]\d+)?)?(?P<noon> ?[AaPp][Mm])?")
 
 
 def guess_format(text: str, order: Order) -> str | None:

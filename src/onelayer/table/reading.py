@@ -111,12 +111,35 @@ class Table:
         frame = self.frame.slice(row, 1)
         return replace(self, frame=frame, first_line=line, lines=None, parts=parts)
 
+    def take(self, rows: NDArray[np.int64]) -> "Table":
+        """A table of these rows (from 0), with their lines; the files of a batch are forgotten."""
+        lines = self.lines
+        if lines is None and self.first_line is not None:
+            lines = self.first_line + np.arange(self.frame.height)
+        taken = None if lines is None else lines[rows]
+        return replace(self, frame=self.frame[rows], first_line=None, lines=taken, parts=())
+
     def _part_of(self, row: int) -> Part:
         """The file of a row and its number there, as a part of one row."""
         if not self.parts:
             return Part(self.name, 0, row)
         part = self.parts[bisect_right(self.parts, row, key=lambda part: part.start) - 1]
         return Part(part.name, 0, part.row + row - part.start)
+
+
+def stack(tables: Sequence[Table]) -> Table:
+    """One table of the rows of several that have the same columns, with their lines.
+
+    >>> stack([read_table({"age": [41]}), read_table({"age": [29]})]).frame.rows()
+    [(41,), (29,)]
+    """
+    lines = [table.lines for table in tables]
+    known = [each for each in lines if each is not None]
+    return replace(
+        tables[0],
+        frame=pl.concat([table.frame for table in tables]),
+        lines=np.concatenate(known) if len(known) == len(lines) else None,
+    )
 
 
 def cut_batches(table: Table, rows: int) -> Iterator[tuple[int, Table]]:

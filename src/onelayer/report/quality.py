@@ -1,0 +1,209 @@
+"""How good the model is: curves, calibration, and the sigmoid with both classes on it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.evaluate import Evaluation
+from onelayer.markup.axes import linear_axis, share_axis
+from onelayer.markup.charts import Area, Chart, Dot, Line, Point, Sheet, make_sheet, thin_out
+from onelayer.markup.words import amount, fixed, percent
+from onelayer.measures import Curve
+from onelayer.network import sigmoid
+
+MOST_LISTED = 40  # rows of the table behind a curve
+BARS = 40  # of each class on the sigmoid
+TALLEST = 0.3  # the largest of them, as a share of the height
+
+
+def draw_sigmoid(
+    logits: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    names: tuple[str, str],
+    threshold: float,
+) -> Chart:
+    """The sigmoid, and how many rows of each class lie where on it.
+
+    Args:
+        logits: (n,), of rows whose answer is known.
+        labels: (n,), 0 or 1.
+        names: The negative and the positive value.
+        threshold: The probability above which a row is called positive.
+    """
+    low, high = _find_span(logits, threshold)
+    edges = np.linspace(low, high, BARS + 1)
+    shares = [_share_out(logits[labels == label], edges) for label in (0, 1)]
+    tallest = max(float(share.max(initial=0.0)) for share in shares) or 1.0
+    heights = [share / tallest * TALLEST for share in shares]
+    grid = np.linspace(low, high, 97)
+    cut = float(np.clip(_to_logit(threshold), low, high))
+    curve = tuple(zip(grid.tolist(), np.asarray(sigmoid(grid)).tolist()))
+    sheet = make_sheet(
+        ["z from", "to", f"rows of {names[0]}", f"of {names[1]}"],
+        [
+            [
+                fixed(edges[k], 2),
+                fixed(edges[k + 1], 2),
+                percent(shares[0][k]),
+                percent(shares[1][k]),
+            ]
+            for k in range(BARS)
+        ],
+    )
+    return Chart(
+        name="sigmoid",
+        title="The sigmoid, and where the rows lie on it",
+        description=f"The S-shaped curve from z to the probability of {names[1]}. The median row "
+        f"of {names[0]} has z = {_median(logits[labels == 0])}, that of {names[1]} "
+        f"{_median(logits[labels == 1])}; a row is called {names[1]} from z = {fixed(cut, 2)} on.",
+        x=linear_axis("z, the log-odds", [low, high]),
+        y=share_axis(f"probability of {names[1]}, %"),
+        areas=(
+            Area("positive", _to_bars(edges, 1 - heights[1]), f"rows of {names[1]}", base=1.0),
+            Area("negative", _to_bars(edges, heights[0]), f"rows of {names[0]}", base=0.0),
+        ),
+        lines=(
+            Line("guide", ((cut, 0.0), (cut, 1.0)), f"threshold {fixed(threshold, 3)}"),
+            Line("main", curve, "sigmoid"),
+        ),
+        sheet=sheet,
+        caption="Each class is drawn as shares of its own rows, the one from above, the other from "
+        "below. The less they overlap, the better the model tells them apart.",
+    )
+
+
+def _find_span(logits: NDArray[np.float64], threshold: float) -> tuple[float, float]:
+    """What to show of z: nearly all rows, and the threshold where that is not far off."""
+    low, high = np.quantile(logits, [0.002, 0.998]) if len(logits) else (-4.0, 4.0)
+    cut = float(np.clip(_to_logit(threshold), low - 2, high + 2))
+    return min(float(low), cut, -1.0) - 0.5, max(float(high), cut, 1.0) + 0.5
+
+
+def _to_logit(threshold: float) -> float:
+    with np.errstate(divide="ignore"):
+        return float(np.log(threshold) - np.log1p(-threshold))
+
+
+def _share_out(logits: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    held = np.clip(logits, edges[0], edges[-1])  # the few beyond the ends count at the ends
+    return np.histogram(held, edges)[0] / max(1, len(logits))
+
+
+def _to_bars(edges: NDArray[np.float64], tops: NDArray[np.float64]) -> tuple[Point, ...]:
+    return tuple(zip(np.repeat(edges, 2)[1:-1].tolist(), np.repeat(tops, 2).tolist()))
+
+
+def _median(logits: NDArray[np.float64]) -> str:
+    return fixed(float(np.median(logits)), 2) if len(logits) else "none"
+
+
+def draw_quality(found: Evaluation, positive: str) -> list[Chart]:
+    """ROC, precision over recall, calibration and gain, as far as they are defined."""
+    calibration = _draw_calibration(found, positive)
+    if found.curve is None:
+        return [calibration]
+    gain = _draw_gain(found.curve, positive)
+    return [_draw_roc(found, found.curve), _draw_precision(found, found.curve), calibration, gain]
+
+
+def _draw_roc(found: Evaluation, curve: Curve) -> Chart:
+    points = curve.roc
+    return Chart(
+        name="roc",
+        title="ROC curve",
+        description=f"The share of positive rows found over that of negative rows called positive, "
+        f"for every threshold. The area under it is {fixed(found.roc_auc, 3)}; 0.5 is chance.",
+        x=share_axis("false alarms, % of the negative rows"),
+        y=share_axis("found, % of the positive rows"),
+        lines=(
+            Line("guide", ((0.0, 0.0), (1.0, 1.0)), "by chance"),
+            Line("main", points, f"this model, area {fixed(found.roc_auc, 3)}"),
+        ),
+        sheet=_tabulate(["false alarms", "found"], points),
+    )
+
+
+def _draw_precision(found: Evaluation, curve: Curve) -> Chart:
+    points, base = curve.precision_recall, curve.base_rate
+    return Chart(
+        name="precision",
+        title="Precision and recall",
+        description=f"How many of the rows called positive are so, over how many of the positive "
+        f"rows are found. The average precision is {fixed(found.average_precision, 3)}; by chance "
+        f"it would be {fixed(base, 3)}.",
+        x=share_axis("found, % of the positive rows"),
+        y=share_axis("right, % of those called positive"),
+        lines=(
+            Line("guide", ((0.0, base), (1.0, base)), f"by chance {percent(base)}"),
+            Line("main", points, f"this model, average {fixed(found.average_precision, 3)}"),
+        ),
+        sheet=_tabulate(["found", "right"], points),
+    )
+
+
+def _draw_gain(curve: Curve, positive: str) -> Chart:
+    points, base = curve.gain, curve.base_rate
+    tenth = float(np.interp(0.1, *np.array(points).T))
+    return Chart(
+        name="gain",
+        title="Gain",
+        description=f"The share of all rows of {positive} among the rows with the highest "
+        f"probabilities. The first 10 % hold {percent(tenth)} of them.",
+        x=share_axis("rows, highest probability first, %"),
+        y=share_axis("found, % of the positive rows"),
+        lines=(
+            Line("guide", ((0.0, 0.0), (1.0, 1.0)), "by chance"),
+            Line("guide best", ((0.0, 0.0), (base, 1.0), (1.0, 1.0)), "at best"),
+            Line("main", points, "this model"),
+        ),
+        sheet=make_sheet(
+            ["rows", "found", "lift"],
+            [
+                [percent(x), percent(y), fixed(y / x, 2) if x else "\u2013"]
+                for x, y in thin_out(points, MOST_LISTED)
+            ],
+        ),
+        caption=f"Of the tenth of the rows with the highest probability comes {percent(tenth)} of "
+        f"all {positive}: {fixed(10 * tenth, 1)} times as many as by chance.",
+    )
+
+
+def _draw_calibration(found: Evaluation, positive: str) -> Chart:
+    bins = found.calibration
+    title = "{} rows: said {}, was so {}"
+    return Chart(
+        name="calibration",
+        title="Calibration",
+        description=f"Rows in {len(bins)} groups of neighbouring probabilities: how often "
+        f"{positive} was said on average, and how often it was so. On the line both are alike.",
+        x=share_axis("said, mean probability, %"),
+        y=share_axis("was so, %"),
+        lines=(Line("guide", ((0.0, 0.0), (1.0, 1.0)), "said as often as it was so"),),
+        dots=tuple(
+            Dot(
+                "main",
+                each.mean_predicted,
+                each.observed,
+                each.low,
+                each.high,
+                title.format(amount(each.n), percent(each.mean_predicted), percent(each.observed)),
+            )
+            for each in bins
+        ),
+        sheet=make_sheet(
+            ["rows", "said", "was so", "from", "to"],
+            [
+                [
+                    amount(each.n),
+                    *map(percent, (each.mean_predicted, each.observed, each.low, each.high)),
+                ]
+                for each in bins
+            ],
+        ),
+        caption="Groups of equally many rows; the bars are 95 % intervals of what was so.",
+    )
+
+
+def _tabulate(heads: Sequence[str], points: Sequence[Point]) -> Sheet:
+    return make_sheet(heads, [[percent(x), percent(y)] for x, y in thin_out(points, MOST_LISTED)])

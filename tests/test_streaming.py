@@ -183,7 +183,6 @@ def test_the_next_start_clears_what_a_killed_one_left(loans, tmp_path):
     [
         ({"memory": "much"}, "expected an amount such as 500MB"),
         ({"memory": "10MB"}, "at least 100 MB are needed"),
-        ({"memory": "200MB", "C": "auto"}, "needs them in memory"),
         ({"memory": "200MB", "solver": "newton_cg"}, "needs the rows in memory: drop the columns"),
         ({"memory": "200MB", "target": "grant"}, "no column 'grant'; did you mean 'granted'"),
     ],
@@ -197,6 +196,18 @@ def test_what_cannot_be_is_said_in_one_line(loans, options, said):
 def test_a_frame_has_no_need_of_memory(frame):
     with pytest.raises(InputError, match="this one is in memory"):
         train(frame, target="granted", memory="200MB")
+
+
+@pytest.mark.parametrize("kind", ["frequency", "sampling"])
+def test_the_strength_is_chosen_on_a_part_of_the_rows(tmp_path, frame, kind):
+    weighted = frame.with_columns(w=pl.Series(1.0 + np.arange(ROWS) % 3))
+    weighted.write_parquet(tmp_path / "loans.parquet", row_group_size=7_000)
+    options = {"target": "granted", "weight": "w", "weight_kind": kind, "C": "auto"}
+    streamed = train(tmp_path / "loans.parquet", memory="200MB", **options)
+    whole = train(weighted, **options)
+    assert streamed.strength.C == whole.strength.C == streamed.training.C
+    assert streamed.strength.rows == whole.strength.rows < ROWS * 0.8
+    assert_same_model(streamed, whole)
 
 
 def test_l1_streams_too(loans, frame):

@@ -295,7 +295,7 @@ def _fit(
     """The solution, the C it is of, and how that was chosen."""
     rows, loss = MemoryRows(block, n_jobs), SigmoidLoss(1)
     # A row of survey weights goes out whole.
-    copies = block.weights if settings.weight_kind == "sampling" else None
+    copies = "weights" if settings.weight_kind == "sampling" else None
     chosen, choice, start = settle_strength(
         rows, loss, settings.C, l1_ratio=settings.l1_ratio, copies=copies
     )

@@ -128,9 +128,10 @@ class CacheWriter:
                 os.fsync(stream.fileno())
 
     def close(self) -> None:
-        with _naming(self.folder):
+        """Close all files, though the disk has no room for what one of them still holds."""
+        with _naming(self.folder), contextlib.ExitStack() as stack:
             for stream in self._files.values():
-                stream.close()
+                stack.callback(stream.close)
 
     def __enter__(self) -> "CacheWriter":
         return self
@@ -178,6 +179,7 @@ class Cache:
         return self._read(name, kind, start * each, (stop - start) * each).reshape(-1, each)
 
     def close(self) -> None:
+        """Close its files: as long as they are open, their room on the disk is not free."""
         for descriptor in self._files.values():
             os.close(descriptor)
         self._files = {}

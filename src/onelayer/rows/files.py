@@ -85,6 +85,10 @@ class FileRows(MemoryRows):
         self.borders = [(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
         self._pool = None
 
+    def close(self) -> None:
+        """Let go of the files; the rows are not read again."""
+        self.cache.close()
+
     def keep(self, W: Array, b: Array) -> None:
         if self.note is not None:
             self.note(W, b)
@@ -132,6 +136,9 @@ class ReadRows(FileRows):
         self.read = read
         self._begin(layout, n_rows, n_jobs, room)
         self.watch, self.note = None, None
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def map(self, task: Callable[[Block], T]) -> Iterator[T]:
         pool, under_way = self._threads(), list[Future[T]]()

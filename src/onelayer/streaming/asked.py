@@ -108,15 +108,10 @@ def _is_many(name: str) -> bool:
     return os.path.isdir(name) or (not os.path.exists(name) and any(c in name for c in "*?["))
 
 
-def check_streamed(means: Means, settings: Settings) -> None:
-    """Refuse what a table read in batches cannot have."""
+def check_memory(means: Means) -> None:
+    """Refuse less memory than a training takes."""
     if means.memory < LEAST_MEMORY:
         raise InputError(
             f"memory is {means.memory / 1e6:.0f} MB: at least "
             f"{LEAST_MEMORY / 1e6:.0f} MB are needed"
-        )
-    if settings.C == "auto":
-        raise InputError(
-            "C='auto' leaves rows out one by one, and so needs them in memory: give C a number, "
-            "maybe the one chosen on a part of the table"
         )

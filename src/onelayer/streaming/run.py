@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from onelayer.fitting import fit
 from onelayer.inference import summarise_training
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
-from onelayer.outcome import warn_of_outcome
+from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.ahead import make_ahead
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.cache import Cache, CacheWriter
@@ -25,6 +27,7 @@ from onelayer.rows.files import FileRows, ReadRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.streaming.asked import USUAL_PASSES, Means, Settings, Stage
+from onelayer.strength import Start, StrengthChoice, settle_strength
 from onelayer.table.plan import lay_out
 from onelayer.table.reading import Table
 from onelayer.table.schema import Schema, read_weights
@@ -168,13 +171,16 @@ class Run:
 
     def learn(self, schema: Schema, settings: Settings) -> Model:
         """Passes over the encoded rows until the optimum is proved; then those held out."""
-        kind = settings.weight_kind
-        rows = self._open(TRAINED, schema, kind)
+        with closing(self._open(TRAINED, schema, settings.weight_kind)) as rows:
+            return self._learn(rows, schema, settings)
+
+    def _learn(self, rows: FileRows, schema: Schema, settings: Settings) -> Model:
         steps: list[Progress] = []
         rows.watch = self._follow(rows.n_rows, steps)
         with single_threaded_blas():
             where = measure_columns(rows, fit_intercept=True)
-        solution = self._fit(rows, where, settings, steps)
+        settings, choice, start = _settle_strength(rows, settings)
+        solution = self._fit(rows, where, settings, steps, start)
         warn_of_outcome(solution)
         return Model(
             schema=schema,
@@ -185,12 +191,13 @@ class Run:
             training=self._state_facts(rows, solution, settings),
             evaluation=self._judge(schema, solution, settings.threshold),
             threshold=settings.threshold,
+            strength=choice,
             summary=summarise_training(
                 rows,
                 solution,
                 schema.feature_names,
                 settings.strength,
-                kind,
+                settings.weight_kind,
                 settings.l1_ratio,
                 where,
             ),
@@ -217,10 +224,15 @@ class Run:
             yield held if name == HELD else trained
 
     def _fit(
-        self, rows: FileRows, where: Coordinates, settings: Settings, steps: list[Progress]
+        self,
+        rows: FileRows,
+        where: Coordinates,
+        settings: Settings,
+        steps: list[Progress],
+        start: Start | None,
     ) -> Solution:
-        stand = self.workspace.state.get("theta")
-        start = None if stand is None else (np.array(stand["W"]), np.array(stand["b"]))
+        if stand := self.workspace.state.get("theta"):
+            start = np.array(stand["W"]), np.array(stand["b"])
         rows.note = lambda W, b: self.workspace.save(theta={"W": W.tolist(), "b": b.tolist()})
         found = fit(
             rows,
@@ -240,7 +252,6 @@ class Run:
     def _judge(self, schema: Schema, solution: Solution, threshold: float) -> Evaluation | None:
         if not self.workspace.state["counts"][2]:
             return None
-        rows = self._open(HELD, schema)
 
         def score(block: Block) -> tuple[Array, Array, Array]:
             logits = predict_logits(block.features, solution.W, solution.b, 1)[0]
@@ -248,7 +259,8 @@ class Run:
 
         run_rows = max(1, self.means.memory // RANKED_SHARE // RANKED_BYTES)
         folder = str(self.workspace.folder)
-        return evaluate_batches(rows.map(score), threshold, run_rows=run_rows, folder=folder)
+        with closing(self._open(HELD, schema)) as rows:
+            return evaluate_batches(rows.map(score), threshold, run_rows=run_rows, folder=folder)
 
     def _state_facts(self, rows: FileRows, solution: Solution, settings: Settings) -> TrainingFacts:
         n_rows, n_there, n_held, left_out = self.workspace.state["counts"]
@@ -299,6 +311,18 @@ class Run:
                 tell(Stage("training", stop, n_rows, self._seconds(), passes, last))
 
         return told
+
+
+def _settle_strength(
+    rows: FileRows, settings: Settings
+) -> tuple[Settings, StrengthChoice | None, Start | None]:
+    """The settings with C as a number; where it is chosen, on a part of the rows, how; a start."""
+    copies = "weights" if settings.weight_kind == "sampling" else None
+    C, choice, start = settle_strength(
+        rows, SigmoidLoss(1), settings.C, l1_ratio=settings.l1_ratio, copies=copies
+    )
+    warn_of_strength(choice)
+    return replace(settings, C=C), choice, start
 
 
 def _choose(block: Block, rows: NDArray[np.bool_]) -> Block:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.blocks import Block
 from onelayer.coordinates import measure_columns, shift_rows
 from onelayer.errors import InputError
 from onelayer.fitting import LARGEST_FACTORED
@@ -49,7 +50,7 @@ def choose_strength(
     *,
     fit_intercept: bool = True,
     l1_ratio: float = 0.0,
-    copies: Array | None = None,
+    copies: Array | Literal["weights"] | None = None,
     values: Sequence[float] | None = None,
 ) -> tuple[StrengthChoice, Start]:
     """Choose the C of the least log loss on rows that the fit has not seen.
@@ -64,7 +65,8 @@ def choose_strength(
     rows, loss, fit_intercept, l1_ratio: as for `fitting.fit`.
     copies: (n,) above 0, the weight of one copy of each row, 1 by default: a row of weight 2 is two
         rows, of which one is left out. Where a weight says what a row is worth and not how often it
-        is there, as a weight of its class does, that weight is one copy.
+        is there, as a weight of its class does, that weight is one copy; "weights" says so of each
+        row's own.
     values: the values of C to try, above 0, in this order; by default about ten that are found on
         the way between "no weight to speak of" and "no penalty to speak of".
 
@@ -78,7 +80,6 @@ def choose_strength(
     """
     if values is not None and not all(0 < C < math.inf for C in values):
         raise InputError(f"values={list(values)}: expected numbers above 0 and below inf")
-    copies = np.ones(rows.n_rows) if copies is None else copies
     with single_threaded_blas():
         rows, copies = _sample(rows, loss, copies)
         objective = _lay_out(rows, loss, fit_intercept)
@@ -131,28 +132,39 @@ def _round(C: float) -> float:
     return float(f"{C:.3g}")
 
 
-def _sample(rows: MemoryRows, loss: Loss, copies: Array) -> tuple[MemoryRows, Array]:
+def _sample(
+    rows: MemoryRows, loss: Loss, copies: Array | Literal["weights"] | None
+) -> tuple[MemoryRows, Array]:
     """A random part of a long table, with enough rows of its rarest class, weights as they are.
 
     The weights are not scaled up: the best C is that of the prior, whatever the number of rows.
+    Rows on disk are taken into memory, as many as there is room for.
     """
     rarest = _count_rarest(rows, loss)
     size = loss.n_outputs * (rows.n_columns + 1) // loss.groups
     share = ROWS_PER_PARAMETER * size / max(rarest, 1)
     k = max(FEWEST_ROWS, math.ceil(share * rows.n_rows))
-    if k >= rows.n_rows:
-        return rows, copies
-    drawn = rows.draw(k)
-    return MemoryRows(rows.block.take(drawn), rows.n_jobs), copies[drawn]
+    k = int(min(k, rows.n_rows, rows.room // rows.block.features.row_bytes))
+    drawn = None if k == rows.n_rows else rows.draw(k)
+    if drawn is not None or not rows.in_memory:
+        rows = MemoryRows(rows.take(np.arange(k) if drawn is None else drawn), rows.n_jobs)
+    if copies is None:
+        return rows, np.ones(k)
+    if isinstance(copies, str):
+        return rows, rows.block.weights
+    return rows, copies if drawn is None else copies[drawn]
 
 
 def _count_rarest(rows: MemoryRows, loss: Loss) -> int:
     """The rows of the rarest answer of any output."""
-    labels = rows.block.labels
-    if isinstance(loss, SigmoidLoss):
-        ones = (labels > 0.5).sum(axis=1)
-        return int(np.minimum(ones, labels.shape[1] - ones).min())
-    return int(np.bincount(labels[0].astype(np.intp), minlength=loss.n_outputs).min())
+
+    def count(block: Block) -> Array:
+        if isinstance(loss, SigmoidLoss):
+            ones = (block.labels > 0.5).sum(axis=1)
+            return np.append(ones, block.n_rows - ones)
+        return np.bincount(block.labels[0].astype(np.intp), minlength=loss.n_outputs)
+
+    return int(rows.reduce(count).min())
 
 
 def _choose(judge: Path | Folds, n_rows: int) -> StrengthChoice:

@@ -15,7 +15,7 @@ from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss, SoftmaxLoss
 from onelayer.objective import Objective
 from onelayer.rows.memory import MemoryRows
-from onelayer.solvers import gram
+from onelayer.solvers import costs, gram, row_products
 
 LOSSES = {"sigmoid": SigmoidLoss(1), "multi-label": SigmoidLoss(3), "softmax": SoftmaxLoss(4)}
 
@@ -61,11 +61,19 @@ def test_it_agrees_with_newton_in_the_rows_span(loss, fit_intercept):
     np.testing.assert_allclose(got.b, small.b, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("rough", [False, True])
+@pytest.fixture(params=["held", "applied", "rough"])
+def way(request, monkeypatch):
+    """How the rows' products enter, whatever would cost least."""
+    price = 0.0 if request.param == "held" else np.inf
+    monkeypatch.setattr(costs, "cost_of_held", lambda *sizes: price)
+    if request.param == "rough":  # sums in float32, mended on the table
+        monkeypatch.setattr(gram, "ROUGH", 0)
+        monkeypatch.setattr(row_products.Applied, "most", 0)
+    return request.param
+
+
 @pytest.mark.parametrize("seed", range(8))
-def test_the_proof_holds_against_sixty_digits(seed, rough, monkeypatch):
-    if rough:
-        monkeypatch.setattr(gram, "ROUGH", 0)  # sums in float32, mended on the table
+def test_the_proof_holds_against_sixty_digits(seed, way):
     rng = np.random.default_rng(seed)
     n, p = int(rng.integers(6, 9)), int(rng.integers(9, 13))
     X, loss = make_table(n, p, seed), SoftmaxLoss(3) if seed % 4 == 3 else SigmoidLoss(1)
@@ -81,6 +89,42 @@ def test_the_proof_holds_against_sixty_digits(seed, rough, monkeypatch):
         excess = exact.value(point) - exact.value(optimum)
         assert excess <= got.certificate.gap
         assert excess <= 1e-8 * exact.value(optimum)
+
+
+def spread_out(n, p, seed):
+    """Columns of any scale and rows that share a part: the rows' products have all curvatures."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p)) * np.exp(2 * rng.normal(size=p)) + 3 * rng.normal(size=(n, 1))
+    z = X[:, :5] @ rng.normal(size=5)
+    return X, (z / z.std() + rng.logistic(size=n) > 0) * 1.0, rng.uniform(0.1, 4, n)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("C", [1e-4, 1.0, 1e4])
+def test_where_the_dual_steps_are_short_others_arrive(C, fit_intercept, way):
+    X, y, s = spread_out(40, 200, 6)
+    options = {"C": C, "fit_intercept": fit_intercept}
+    got = fit(make_rows(X, y, s), SigmoidLoss(1), solver="gram", **options)
+    expected = fit(make_rows(X, y, s), SigmoidLoss(1), solver="newton_cg", tol=1e-7, **options)
+    assert got.status == "optimal"
+    assert got.objective == pytest.approx(expected.objective, rel=1e-9)
+    np.testing.assert_allclose(got.W @ X.T + got.b, expected.W @ X.T + expected.b, atol=2e-3)
+
+
+def test_what_is_no_number_is_named():
+    X, y, s = spread_out(40, 200, 7)
+    X[7, 11] = np.nan
+    with pytest.raises(InputError, match="row 7, column 11"):
+        fit(make_rows(X, y, s), SigmoidLoss(1), solver="gram")
+
+
+def test_progress_is_told():
+    X, y, s = spread_out(40, 400, 8)
+    told = []
+    got = fit(make_rows(X, y, s), SigmoidLoss(1), watch=told.append)
+    assert got.solver == "gram"
+    assert tuple(told) == got.history
+    assert told[-1].objective == got.objective
 
 
 def test_auto_takes_it_for_wide_dense_tables_alone():
@@ -116,7 +160,7 @@ def test_the_products_of_rows_are_those_of_the_centred_table(dtype):
     X = make_table(30, 2000)
     rows = make_rows(X, make_labels(SigmoidLoss(1), 30))
     objective = Objective(rows, SigmoidLoss(1), 2.5, measure_columns(rows, True))
-    K = gram.sum_products(objective, np.dtype(dtype))
+    K = gram.sum_centred_products(objective, np.dtype(dtype))
     centred = X - X.mean(axis=0)
     expected = 2.5 * centred @ centred.T
     size = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
@@ -124,7 +168,7 @@ def test_the_products_of_rows_are_those_of_the_centred_table(dtype):
     assert wrong.max() <= 60 * np.finfo(dtype).eps
 
 
-def test_the_same_bits_for_any_number_of_threads():
+def test_the_same_bits_for_any_number_of_threads(way):
     X, y = make_table(80, 4000), make_labels(SigmoidLoss(1), 80)
     found = [fit(make_rows(X, y, n_jobs=k), SigmoidLoss(1), solver="gram") for k in (1, 2, 5)]
     assert len({one.W.tobytes() + one.b.tobytes() for one in found}) == 1

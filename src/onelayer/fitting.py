@@ -25,6 +25,7 @@ from onelayer.solvers import (
     newton_cg,
     proximal_newton,
     sampled_newton,
+    wide,
 )
 from onelayer.solvers.descent import Descent
 from onelayer.solvers.penalised import split_outputs
@@ -141,16 +142,30 @@ def _minimise(task: _Task) -> Solution:
         if found is not None:
             return found
     first = None
-    if task.solver == "auto" and sampled_newton.suits(rows, loss):
+    if start is None and _is_wide(task):
+        first = wide.solve(rows, loss, *options[:4])
+    elif task.solver == "auto" and sampled_newton.suits(rows, loss):
         first = sampled_newton.solve(rows, loss, *options, where=task.where)
-        if first is not None and first.status == "optimal":
-            return first
+    if first is not None and first.status == "optimal":
+        return first
     objective = task.measure()
     if first is not None:
         start = first.W, first.b
     theta = None if start is None else _place(objective, *start)
     found = _SOLVE[task.solver](objective, task.tol, theta, task.watch)
     return found if first is None else first.then(found)
+
+
+def _is_wide(task: _Task) -> bool:
+    """Whether one number a row is the shortest way."""
+    rows, k = task.rows, task.loss.n_outputs
+    if task.solver not in ("auto", "gram") or not wide.suits(rows, task.loss, task.C):
+        return False
+    n, p = rows.n_rows, rows.n_columns
+    if p < LARGEST_FACTORED and n * MANY_COLUMNS >= p:
+        return task.solver == "gram"
+    own = min(costs.cost_of_held(n, p, k), costs.cost_of_applied(n, p, k))
+    return task.solver == "gram" or own < costs.cost_of_newton_cg(n, p, p, k)
 
 
 def _fit_corners(task: _Task) -> Solution:

@@ -66,7 +66,10 @@ def learn_more(
 
 def begin_after_fit(estimator: Any, rows: MemoryRows) -> None:
     """Have the next `partial_fit` go on from a fit of these rows."""
-    weight = rows.reduce(lambda block: float(block.weights.sum()))
+    if rows.in_memory:  # hundreds of numbers are not worth a thread
+        weight = float(rows.block.weights.sum())
+    else:
+        weight = rows.reduce(lambda block: float(block.weights.sum()))
     estimator._stream, estimator._fitted = None, (rows.n_rows, weight)
 
 

@@ -11,6 +11,8 @@ SCATTERED_FLOPS = 8e8  # a second, products with compressed sparse rows
 LOGITS = 3e7  # a second, logits that go through an exponential and what follows from it
 STEPS = 10  # of Newton, from start to end
 PRODUCTS = 80  # with the Hessian, from start to end
+DUAL_STEPS = 5  # of Newton on the dual problem of a wide table,
+DUAL_PRODUCTS = 18  # with as many products where these are made with the table
 SPARSE_SHARE = 3  # rows that hold fewer than one in so many values are sparse
 CALL = 5e-5  # seconds, one call of a small product and the bookkeeping around it
 
@@ -76,3 +78,21 @@ def cost_of_gram(n: int, p: int, n_outputs: int) -> float:
     small = cost_of_newton_cg(n, n, n, n_outputs)
     passes = 6 * cost_of_product(n, p, n_outputs, sparse=False)
     return n**2 * float(p) / MATRIX_FLOPS + n**3 / 3 / FACTOR_FLOPS + small + passes
+
+
+def cost_of_held(n: int, p: int, n_outputs: int) -> float:
+    """The dual problem with the rows' products held: their sum, and a factor for each step."""
+    factors = n_outputs * DUAL_STEPS * (CALL + float(n) ** 3 / 3 / FACTOR_FLOPS)
+    passes = 3 * n_outputs * cost_of_product(n, p, 1, sparse=False)
+    return float(n) ** 2 * p / MATRIX_FLOPS + factors + passes
+
+
+def cost_of_applied(n: int, p: int, n_outputs: int) -> float:
+    """The dual problem by products with the table.
+
+    >>> cost_of_applied(2000, 20000, 1) < cost_of_held(2000, 20000, 1)
+    True
+    >>> cost_of_held(100, 5000, 1) < cost_of_applied(100, 5000, 1)
+    True
+    """
+    return n_outputs * DUAL_PRODUCTS * cost_of_product(n, p, 1, sparse=False)

@@ -18,23 +18,20 @@ from scipy import linalg
 from onelayer.blocks import Block
 from onelayer.coordinates import plain_coordinates
 from onelayer.errors import InputError
-from onelayer.features import Features
 from onelayer.features.dense import DenseFeatures
-from onelayer.features.mixed import MixedFeatures
 from onelayer.objective import Objective
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import newton, newton_cg
 from onelayer.solvers.conjugate import solve_newton_equation
 from onelayer.solvers.kept import KeptRows
 from onelayer.solvers.preconditioner import choose_preconditioner
+from onelayer.solvers.row_products import find_values, sum_products
 from onelayer.solvers.second_order import Watch
 from onelayer.solvers.solution import Solution
 
 Array = NDArray[Any]
 
 ROUGH = 5e8  # products of two numbers: K of more than these is summed in float32
-CHUNKS = 4  # sums of K made side by side, each as large as K
-TILE_COLUMNS = 512
 LARGEST_FACTORED = 250  # rows up to which Newton's own Hessian is the quicker way to u
 REFINEMENT = 1e-6  # of the slope is left by one equation solved with the rough K
 
@@ -57,17 +54,8 @@ class RootFeatures(DenseFeatures):
 
 def is_available(objective: Objective) -> bool:
     """Whether the rows are dense, fewer than the columns, and under a penalty."""
-    dense = _find_values(objective.rows.block.features) is not None
+    dense = find_values(objective.rows.block.features) is not None
     return dense and bool(np.isfinite(objective.C)) and objective.rows.n_rows < objective.width
-
-
-def _find_values(features: Features) -> Array | None:
-    """The table as one array of numbers (n, p), where it is held as one."""
-    if isinstance(features, DenseFeatures):
-        return features.values
-    if isinstance(features, MixedFeatures) and not features.level_counts:
-        return features.numeric if features.words is None else None
-    return None
 
 
 def solve(
@@ -95,7 +83,7 @@ def solve(
     began = time.perf_counter()
     n = objective.rows.n_rows
     rough = float(n) ** 2 * objective.width > ROUGH
-    root = _factor(sum_products(objective, np.dtype("f4" if rough else "f8")))
+    root = _factor(sum_centred_products(objective, np.dtype("f4" if rough else "f8")))
     rotated = _rotate(objective, root)
     small = newton if n <= LARGEST_FACTORED and not _is_softmax(rotated) else newton_cg
     found = small.solve(rotated, tol)
@@ -120,38 +108,11 @@ def _is_softmax(objective: Objective) -> bool:
     return objective.groups != objective.n_outputs
 
 
-def sum_products(objective: Objective, dtype: np.dtype[Any]) -> Array:
-    """K = C Xc Xc', the lower triangle, (n, n); a tile of columns at a time, X is never copied."""
-    values, where = _find_values(objective.rows.block.features), objective.where
+def sum_centred_products(objective: Objective, dtype: np.dtype[Any]) -> Array:
+    """K = C Xc Xc', (n, n), in the objective's centre."""
+    values = find_values(objective.rows.block.features)
     assert values is not None
-    syrk = linalg.blas.ssyrk if dtype == np.float32 else linalg.blas.dsyrk
-    n, p = values.shape
-    # The table's own values less their centre, times sqrt(C): of order 1 in any unit, for float32.
-    size = np.sqrt(objective.C)
-
-    def add(chunk: tuple[int, int]) -> Array:
-        K = np.zeros((n, n), dtype=dtype, order="F")
-        for start in range(*chunk, TILE_COLUMNS):
-            own = slice(start, min(start + TILE_COLUMNS, chunk[1]))
-            tile = np.subtract(values[:, own], where.centre[own], dtype=np.float64)
-            tile *= size
-            K = syrk(
-                1.0,
-                tile.astype(dtype, copy=False).T,
-                beta=1.0,
-                c=K,
-                trans=1,
-                lower=1,
-                overwrite_c=1,
-            )
-        return K
-
-    step = -(-p // CHUNKS)
-    parts = objective.rows.run(add, [(a, min(a + step, p)) for a in range(0, p, step)])
-    K = parts[0]
-    for part in parts[1:]:
-        K += part
-    return np.asarray(K)
+    return sum_products(values, objective.where.centre, objective.C, objective.rows, dtype)
 
 
 def _factor(K: Array) -> Array:

@@ -18,7 +18,7 @@ from onelayer.features.sparse import SparseFeatures
 from onelayer.fitting import LARGEST_FACTORED
 from onelayer.objective import Objective
 from onelayer.rows.memory import MemoryRows
-from onelayer.solvers.gram import sum_products
+from onelayer.solvers.gram import sum_centred_products
 
 Array = NDArray[Any]
 
@@ -58,7 +58,7 @@ def rotate(objective: Objective) -> Rotation | None:
     if n >= objective.width - 1 or (wide and n > MOST_ROWS):
         return None
     if isinstance(features, DenseFeatures):
-        products = sum_products(objective, np.dtype("f8"))
+        products = sum_centred_products(objective, np.dtype("f8"))
     elif isinstance(features, SparseFeatures):
         products = _sum_sparse_products(objective, features)
     else:

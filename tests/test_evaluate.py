@@ -39,7 +39,7 @@ def rows(draw: st.DrawFn) -> Rows:
 
 def measure(*columns: Any, threshold: float = 0.5) -> Evaluation:
     """`evaluate` without the intervals, which take more time than all the rest."""
-    with Judge(threshold, run_rows=None, intervals=False) as judging:
+    with Judge(threshold, run_rows=None, whole=False) as judging:
         judging.add(*columns)
         return judging.conclude()
 

@@ -262,3 +262,10 @@ def test_sparse_rows_without_columns_have_an_empty_hessian():
     X = SparseFeatures(sparse.csr_array((5, 0)))
     assert X.curvature(np.ones(5)).shape == (0, 0)
     assert X.linear(np.zeros((1, 0))).tolist() == [[0.0] * 5]
+
+
+def test_many_rows_of_codes_alone_have_moments() -> None:
+    codes = np.tile(np.array([[0], [1]], dtype=np.int32), (40_000, 1))
+    features = MixedFeatures(np.empty((80_000, 0)), codes, (2,))
+    first, _, low, high = features.moments(np.ones(80_000), np.zeros(2))
+    assert (first.tolist(), low.tolist(), high.tolist()) == ([40_000] * 2, [0, 0], [1, 1])

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from loans import draw_loans
 
+from onelayer.best_column import SingleColumn
 from onelayer.certificate import KINDS, Certificate
 from onelayer.evaluate import Evaluation
 from onelayer.facts import Revision, TrainingFacts
@@ -21,7 +22,9 @@ from onelayer.model import Model, StoredParameters
 from onelayer.model_file import SECTIONS
 from onelayer.strength import StrengthChoice
 from onelayer.summary_section import SummarySection
+from onelayer.table.reference import Reference
 from onelayer.table.schema import Schema
+from onelayer.thresholds.choice import ThresholdChoice
 from onelayer.training import train
 from onelayer.updating import update
 
@@ -86,7 +89,8 @@ def test_pooled_levels_and_a_target_against_the_rest() -> None:
 def test_every_section_is_described() -> None:
     assert SCHEMA["required"] == ["format", "format_version", *SECTIONS, "sha256"]
     model = write(train(LOANS, target="approve"))
-    assert [key for key in model if key != "summary"] == SCHEMA["required"]
+    later = ("summary", "reference", "best_column")
+    assert [key for key in model if key not in later] == SCHEMA["required"]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +106,9 @@ def test_every_section_is_described() -> None:
         ("summary", SummarySection),
         ("strength", StrengthChoice),
         ("history", tuple[Revision, ...]),
+        ("reference", Reference),
+        ("best_column", SingleColumn),
+        ("threshold_choice", ThresholdChoice),
     ],
 )
 def test_the_schema_says_what_the_types_say(section: str, cls: Any) -> None:

@@ -54,7 +54,7 @@ class Group:
 
 @dataclass(frozen=True)
 class GroupAudit:
-    """The groups of one protected column, the largest first.
+    """The groups of one protected column: ranges of numbers in order, values by falling rows.
 
     `selected_impact` is the adverse impact ratio if the positive value is what people hope for: the
     lowest rate of positive decisions over the highest, among the groups judged. `rejected_impact`

@@ -73,9 +73,15 @@ def _score_batches(
 
 
 def choose_columns(
-    model: Model, source: str, there: Sequence[str], *, roles: Sequence[str], judged: bool = False
+    model: Model,
+    source: str,
+    there: Sequence[str],
+    *,
+    roles: Sequence[str],
+    judged: bool = False,
+    more: Sequence[str] = (),
 ) -> list[str]:
-    """The columns to be read of those that are there: those learnt from, and those of some roles.
+    """The columns to be read of those that are there: learnt from, of some roles, and `more`.
 
     Raises:
         InputError: A column learnt from, or the target of rows to be judged, is not there.
@@ -83,7 +89,7 @@ def choose_columns(
     used = [each.name for each in model.schema.columns if each.terms]
     require_names(source, there, [*([model.target] if judged else []), *used])
     asked = [each.name for each in model.schema.columns if each.role in roles]
-    return [name for name in there if name in used or name in asked]
+    return [name for name in there if name in used or name in asked or name in more]
 
 
 MOST_ROWS = 1 << 17  # more at a time are not scored any faster

@@ -69,7 +69,8 @@ class Drift:
 def stability(before: ArrayLike, now: ArrayLike, rows_before: int, rows_now: int) -> float:
     """The population stability index: sum over bins of (now - before) log(now / before).
 
-    A share of nothing counts as half a row, so that the logarithm is finite.
+    A bin empty on one side counts there as half a row, so that the logarithm is finite; one empty
+    on both is passed over.
 
     Args:
         before, now: Shares of each bin.
@@ -81,8 +82,9 @@ def stability(before: ArrayLike, now: ArrayLike, rows_before: int, rows_now: int
     >>> round(stability([0.5, 0.5], [0.25, 0.75], 100, 100), 4)
     0.2747
     """
-    p = np.maximum(np.asarray(before, dtype=np.float64), 0.5 / rows_before)
-    q = np.maximum(np.asarray(now, dtype=np.float64), 0.5 / rows_now)
+    p, q = np.asarray(before, dtype=np.float64), np.asarray(now, dtype=np.float64)
+    held = (p > 0) | (q > 0)
+    p, q = np.maximum(p[held], 0.5 / rows_before), np.maximum(q[held], 0.5 / rows_now)
     return float(np.sum((q - p) * np.log(q / p)))
 
 

@@ -13,7 +13,7 @@ from onelayer.errors import InputError
 from onelayer.evaluation import Baseline as Baseline
 from onelayer.evaluation import Evaluation as Evaluation
 from onelayer.exact_sums import sum_in_units, units_to_float
-from onelayer.judging import Judgement, judge
+from onelayer.judging import Cells, Judgement, judge
 from onelayer.measures import MEASURES, BrierParts, wilson
 from onelayer.measures import CalibrationBin as CalibrationBin
 from onelayer.measures import Confusion as Confusion
@@ -100,7 +100,7 @@ class Judge:
 
     Args:
         threshold, weight_kind, run_rows, folder: As in `evaluate_batches`.
-        intervals: Whether to draw the rows again for the intervals of the measures.
+        whole: Whether to draw the curve too, and the rows again for the intervals.
 
     >>> with Judge(0.5, run_rows=None) as judging:
     ...     judging.add([0, 1], [-2.0, 2.0])
@@ -115,12 +115,12 @@ class Judge:
         weight_kind: WeightKind = "frequency",
         run_rows: int | None = RUN_ROWS,
         folder: str | None = None,
-        intervals: bool = True,
+        whole: bool = True,
     ) -> None:
         if not 0 <= threshold <= 1:
             raise InputError(f"threshold is {threshold}: expected a probability between 0 and 1")
         self.threshold, self.by_row = float(threshold), weight_kind == "sampling"
-        self._intervals, self._ranking = intervals, Ranking(run_rows, folder)
+        self._is_whole, self._ranking = whole, Ranking(run_rows, folder)
         # The sums of weights are exact and rounded once, whatever the order the rows came in.
         self._units = np.zeros(4, dtype=object)
         self._counts, self._rows = np.zeros(2, dtype=np.intp), 0
@@ -181,14 +181,16 @@ class Judge:
             calibration=_list_bins(found.bins, total, self.by_row),
             ks=min(1.0, found.ks) if is_defined else None,
             brier_parts=_part_brier(found, base_rate),
-            curve=draw_curve(found.cells, self.threshold, base_rate),
         )
-        return self._add_intervals(bare, found, total) if self._intervals else bare
+        return self._complete(bare, found.cells, total) if self._is_whole else bare
 
-    def _add_intervals(self, bare: Evaluation, found: Judgement, total: float) -> Evaluation:
+    def _complete(self, bare: Evaluation, cells: Cells, total: float) -> Evaluation:
         values = {name: bare.value_of(name) for name in MEASURES}
-        intervals = find_intervals(found.cells, total, values, by_row=self.by_row)
-        return replace(bare, intervals=intervals)
+        return replace(
+            bare,
+            curve=draw_curve(cells, self.threshold, bare.base_rate),
+            intervals=find_intervals(cells, total, values, by_row=self.by_row),
+        )
 
 
 def _list_bins(bins: Array, total: float, by_row: bool) -> tuple[CalibrationBin, ...]:

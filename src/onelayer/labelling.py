@@ -1,32 +1,45 @@
 """Labels, logits and weights of tables whose target is known: what an evaluation takes."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.encoding import Surprises, encode_rows, warn_of_rows_without_target
+from onelayer.encoding import Surprises, to_features, warn_of_rows_without_target
 from onelayer.errors import DataWarning, InputError
-from onelayer.features.mixed import MixedFeatures
+from onelayer.features import Features
 from onelayer.table.reading import Table
 from onelayer.table.schema import Schema
 
 Array = NDArray[Any]
 
 
-def label_batches(
-    schema: Schema, tables: Iterable[Table], score: Callable[[MixedFeatures], Array]
-) -> Iterator[tuple[Array, Array, Array | None]]:
-    """Labels, logits and weights of the rows to be judged, for each of the parts of a table.
+class Labelled(NamedTuple):
+    """The rows of a table, or of a part of it, whose target is known and whose weight is above 0.
+
+    `features`, `labels` and `weights` are of these rows alone; `weights` is None where all rows
+    count alike. Where the table is at hand, `there` (n_rows,) says which of its rows they are, and
+    `unseen` counts, by column, values of it that no training row held.
+    """
+
+    features: Features
+    labels: Array
+    weights: Array | None
+    table: Table | None = None
+    there: NDArray[np.bool_] | None = None
+    unseen: Mapping[str, int] = {}
+
+
+def label_batches(schema: Schema, tables: Iterable[Table]) -> Iterator[Labelled]:
+    """The rows to be judged, for each of the parts of a table.
 
     Rows without a target, and those of weight 0, are left out. What there is to say of all rows
     is said at the end, once.
 
     Args:
         tables: The whole table as one, or parts of it, in memory one at a time.
-        score: Features to logits.
 
     Raises:
         InputError: At the end, where no row could be judged.
@@ -45,8 +58,12 @@ def label_batches(
         known = ~np.isnan(labels)
         there = known if weights is None else known & (weights > 0)
         unlabelled, judged = unlabelled + int(np.sum(~known)), judged + int(np.sum(there))
-        logits = score(encode_rows(schema, raw, surprises))
-        yield labels[there], logits[there], None if weights is None else weights[there]
+        encoded = schema.encode(raw)
+        surprises.add(encoded)
+        features, chosen = to_features(encoded), None if weights is None else weights[there]
+        if not there.all():
+            features = features.take(np.flatnonzero(there))
+        yield Labelled(features, labels[there], chosen, raw, there, encoded.unseen)
     if all_zero:
         raise InputError(f"{name}, column {schema.weight!r}: all weights are 0")
     if not judged:

@@ -1,11 +1,11 @@
 """What is measured of decisions and probabilities: the values, their intervals, their formulas."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import inf, sqrt
 from typing import Literal, get_args
 
-from onelayer.stored import find_outside
+from onelayer.stored import ADDED, find_outside
 
 MeasureName = Literal[
     "log_loss",
@@ -161,8 +161,8 @@ class CalibrationBin:
     n: int
     mean_predicted: float
     observed: float
-    low: float | None = None
-    high: float | None = None
+    low: float | None = field(default=None, metadata=ADDED)
+    high: float | None = field(default=None, metadata=ADDED)
 
     def problem(self) -> str | None:
         """Say what no bin can hold, or None."""

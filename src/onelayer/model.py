@@ -10,11 +10,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.assessing import Subject, assess
+from onelayer.best_column import SingleColumn
 from onelayer.certificate import Certificate
 from onelayer.changes import Change
 from onelayer.encoding import encode_rows, read_rows
 from onelayer.errors import InputError, ModelFileError
-from onelayer.evaluate import Evaluation, evaluate_batches
+from onelayer.evaluation import Evaluation
 from onelayer.explain import Explanation
 from onelayer.explaining import Explainer
 from onelayer.facts import Revision
@@ -35,7 +37,9 @@ from onelayer.stored import from_stored, to_stored
 from onelayer.strength.choice import StrengthChoice
 from onelayer.summary import Summary
 from onelayer.summary_section import SummarySection, from_section, to_section
+from onelayer.table.reference import Reference, list_compared
 from onelayer.table.schema import Schema
+from onelayer.thresholds.choice import ThresholdChoice
 
 Array = NDArray[Any]
 
@@ -79,6 +83,8 @@ class Model:
     history: what was done to the model since it was trained: see `onelayer.update`.
     summary: the errors of the weights and how well the whole fits the rows trained on; None for
         more than 500 features, and in models of an onelayer that had none.
+    reference: the training rows in bins, for drift. best_column: a simpler model to beat.
+    threshold_choice: how the threshold was chosen, where it was. All None in models that lack them.
 
     `table` below is a path, "-", or any frame; columns are found by name, in any order.
 
@@ -98,6 +104,9 @@ class Model:
     strength: StrengthChoice | None = None
     history: tuple[Revision, ...] = ()
     summary: Summary | None = None
+    reference: Reference | None = None
+    best_column: SingleColumn | None = None
+    threshold_choice: ThresholdChoice | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
@@ -164,6 +173,10 @@ class Model:
     def evaluate(self, table: Any) -> Evaluation:
         """Judge the model on a table that has the target; weighted where it has the weights.
 
+        Beside the measures there is what the best single column does, how groups by protected
+        columns are treated, how far the table has moved from the rows trained on, and what the
+        decisions cost, where the threshold was chosen by costs.
+
         An iterator of `Table` is a table in parts, of which one is in memory at a time: the answer
         is the same to the last bit. What cannot be held meanwhile, 16 bytes a row, is put aside in
         a temporary file (see TMPDIR).
@@ -175,8 +188,22 @@ class Model:
         """
         in_parts = isinstance(table, Iterator)
         parts = table if in_parts else [read_rows(table)]
-        labelled = label_batches(self.schema, parts, self._score)
-        return evaluate_batches(labelled, self.threshold, run_rows=RUN_ROWS if in_parts else None)
+        labelled = label_batches(self.schema, parts)
+        return assess(self.subject, labelled, run_rows=RUN_ROWS if in_parts else None)
+
+    @property
+    def subject(self) -> Subject:
+        """What judging the model needs of it."""
+        return Subject(
+            self.schema,
+            self.W,
+            self.b,
+            self.threshold,
+            self.training.weight_kind,
+            self.best_column,
+            self.reference,
+            None if self.threshold_choice is None else self.threshold_choice.costs,
+        )
 
     def _score(self, features: MixedFeatures, n_jobs: int | None = None) -> Array:
         return np.asarray(predict_logits(features, self.W, self.b, n_jobs)[0])
@@ -237,6 +264,9 @@ class Model:
             "summary": None if self.summary is None else to_stored(to_section(self.summary)),
             "strength": to_stored(self.strength),
             "history": to_stored(self.history),
+            "reference": to_stored(self.reference),
+            "best_column": to_stored(self.best_column),
+            "threshold_choice": to_stored(self.threshold_choice),
         }
         return {
             **{name: section for name, section in later.items() if section},
@@ -279,6 +309,7 @@ class Model:
             strength=from_stored(StrengthChoice | None, sections.get("strength"), "strength"),
             history=from_stored(tuple[Revision, ...], sections.get("history", []), "history"),
             summary=_read_summary(sections, parameters, training),
+            **_read_later(sections, schema, threshold),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -300,6 +331,29 @@ class Model:
         sections = read_model_file(source)
         with name_file_in_errors(source):
             return cls.from_dict(sections)
+
+
+def _read_later(sections: Mapping[str, Any], schema: Schema, threshold: float) -> dict[str, Any]:
+    """The sections that older files lack, by the name of their field."""
+    kinds: dict[str, Any] = {
+        "reference": Reference,
+        "best_column": SingleColumn,
+        "threshold_choice": ThresholdChoice,
+    }
+    found = {
+        name: from_stored(kind, sections[name], name)
+        for name, kind in kinds.items()
+        if name in sections
+    }
+    reference, best, choice = (found.get(name) for name in kinds)
+    known = {column.name for column in list_compared(schema)}
+    if reference is not None and not {bins.column for bins in reference.columns} <= known:
+        raise ModelFileError("reference.columns must be columns that the schema compares")
+    if best is not None and schema.feature_columns.count(best.column) != len(best.weights):
+        raise ModelFileError("best_column.weights must hold one number for each of its features")
+    if choice is not None and choice.chosen.threshold != threshold:
+        raise ModelFileError("threshold_choice.chosen.threshold is not the threshold")
+    return found
 
 
 def _read_summary(

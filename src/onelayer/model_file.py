@@ -33,7 +33,14 @@ SECTIONS = (
     "parameters",
 )
 # Sections that are there where they have something to say.
-OPTIONAL_SECTIONS = ("summary", "strength", "history")
+OPTIONAL_SECTIONS = (
+    "summary",
+    "strength",
+    "history",
+    "reference",
+    "best_column",
+    "threshold_choice",
+)
 
 _HEAD_BYTES = 4096
 _HEAD = re.compile(rb'\s*\{\s*"format"\s*:\s*"onelayer model"\s*,\s*"format_version"\s*:\s*(\d+)')

@@ -11,17 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.amounts import read_memory
+from onelayer.assessing import assess
+from onelayer.best_column import find_best_column
 from onelayer.blocks import Block
 from onelayer.encoding import name_rows, to_features, warn_of_rows_without_target
 from onelayer.errors import DataWarning, InputError
-from onelayer.evaluate import Evaluation, evaluate
+from onelayer.evaluation import Evaluation
 from onelayer.facts import TrainingFacts, state_solution
 from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
 from onelayer.inference import check_weight_kind, scale_weights, summarise_training
+from onelayer.labelling import Labelled
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
 from onelayer.naming import Naming
+from onelayer.network import sigmoid
 from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.lots import hold_out
 from onelayer.rows.memory import MemoryRows
@@ -32,6 +36,7 @@ from onelayer.streaming import Means, Settings, Stage, is_streamed, train_stream
 from onelayer.strength import StrengthChoice, settle_strength
 from onelayer.summary import WeightKind
 from onelayer.table.reading import Table, cut_batches, read_table
+from onelayer.table.reference import REFERENCE_ROWS, Reference, bin_columns, bin_scores
 from onelayer.table.schema import Schema, infer_schema, read_weights
 from onelayer.table.stream import open_stream
 from onelayer.table.survey import Split, infer_from_survey, sample_size, take_survey
@@ -173,18 +178,20 @@ def _learn(
     naming = name_rows(schema, raw, rows.trained)
     solution, C, choice = _fit(block, n_jobs, settings, watch, naming)
     source, names = MemoryRows(block, n_jobs), schema.feature_names
-    return Model(
+    model = Model(
         schema=schema,
         W=solution.W,
         b=solution.b,
         averages=block.features.back(block.weights[None] / block.weights.sum())[0],
         certificate=solution.certificate,
         training=_state_facts(raw, split, rows, solution, settings, C),
-        evaluation=_judge(rows.block(features, rows.held), solution, n_jobs),
         threshold=THRESHOLD,
         strength=choice,
         summary=summarise_training(source, solution, names, C, kind, settings.l1_ratio),
+        reference=_see(raw, schema, rows, features, solution),
+        best_column=find_best_column(block, schema.feature_columns),
     )
+    return replace(model, evaluation=_judge(model, raw, rows, features, n_jobs))
 
 
 def holdout_mask(labels: Array, share: float, seed: int) -> NDArray[np.bool_]:
@@ -317,11 +324,29 @@ def _fit(
     return solution, chosen, choice
 
 
-def _judge(block: Block, solution: Solution, n_jobs: int | None) -> Evaluation | None:
-    if not block.n_rows:
+def _see(
+    raw: Table, schema: Schema, rows: _Rows, features: MixedFeatures, solution: Solution
+) -> Reference:
+    """The rows trained on, or some of them at random, in bins."""
+    numbers = np.flatnonzero(rows.trained)
+    if len(numbers) > REFERENCE_ROWS:
+        numbers = np.sort(np.random.default_rng(0).permutation(numbers)[:REFERENCE_ROWS])
+    weights = rows.weights[numbers]
+    logits = predict_logits(features.take(numbers), solution.W, solution.b)[0]
+    score = bin_scores(np.asarray(sigmoid(logits)), weights)
+    return Reference(len(numbers), bin_columns(schema, raw, numbers, weights), score)
+
+
+def _judge(
+    model: Model, raw: Table, rows: _Rows, features: MixedFeatures, n_jobs: int | None
+) -> Evaluation | None:
+    """The model on the rows held out: rows of the same table, so that there is no drift."""
+    if not rows.held.any():
         return None
-    logits = predict_logits(block.features, solution.W, solution.b, n_jobs)[0]
-    return evaluate(block.labels[0], logits, block.weights, threshold=THRESHOLD)
+    held = np.flatnonzero(rows.held)
+    weights = None if model.schema.weight is None else rows.weights[held]
+    part = Labelled(features.take(held), rows.labels[held], weights, raw, rows.held)
+    return assess(model.subject, [part], n_jobs=n_jobs, drift=False)
 
 
 def _state_facts(

@@ -65,8 +65,9 @@ def _judge(
         return model.evaluate(source.table), source.rows
     from onelayer.batch_scoring import choose_columns, count_rows
 
-    there, roles = list(source.schema), ("target", "weight")
-    columns = choose_columns(model, source.name, there, roles=roles, judged=True)
+    there, roles = list(source.schema), ("target", "weight", "protected")
+    costs = () if model.threshold_choice is None else model.threshold_choice.cost_columns
+    columns = choose_columns(model, source.name, there, roles=roles, judged=True, more=costs)
     taken = count_rows(model, memory, len(columns))
     batches = watch(source.batches(taken, columns), progress, f"scoring {source.name}", source.rows)
     rows = 0

@@ -264,18 +264,19 @@ def _detail_groups(audit: "GroupAudit") -> list[str]:
     rows = [
         [
             show_text(each.value, 20),
-            *(
-                "-" if rate is None else _show_range(rate, 3)
-                for rate in (each.selected, each.recall, each.false_alarms)
-            ),
+            *(_show_span(rate) for rate in (each.selected, each.recall, each.false_alarms)),
             "-" if each.log_loss is None else f"{each.log_loss.value:.3f}",
             "-" if each.log_loss is None else _show_range(each.log_loss, 3),
         ]
         for each in audit.groups
         if each.is_judged
     ]
-    heads = ["95 % intervals", "said so", "recall", "false alarms", "loss", ""]
-    return tabulate(heads, rows, right=range(1, 6))
+    heads = ["", "said so", "recall", "false alarms", "log loss", "95 % interval"]
+    return ["  95 % intervals", *tabulate(heads, rows, right=range(1, 6))]
+
+
+def _show_span(rate: "Rate | None") -> str:
+    return "-" if rate is None else f"{rate.low:.1%}-{rate.high:.1%}"
 
 
 # --- drift --------------------------------------------------------------------------------------

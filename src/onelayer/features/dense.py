@@ -121,7 +121,7 @@ def _fold(choose: np.ufunc, values: Array, start: float) -> Array:
     """The least or largest value of each column; many narrow rows are looked at as a wide one."""
     n, p = values.shape
     wide = WIDE // max(1, p)
-    if wide > 1 and n > wide and values.flags.c_contiguous:
+    if p and wide > 1 and n > wide and values.flags.c_contiguous:
         whole = n - n % wide
         found = choose.reduce(values[:whole].reshape(-1, wide * p), axis=0).reshape(wide, p)
         values = np.concatenate([found, values[whole:]])

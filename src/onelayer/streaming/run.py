@@ -9,16 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.assessing import assess
+from onelayer.best_column import find_best_column
 from onelayer.blocks import Block
 from onelayer.coordinates import Coordinates, measure_columns
 from onelayer.encoding import to_features
 from onelayer.errors import InputError
-from onelayer.evaluate import Evaluation, evaluate_batches
+from onelayer.evaluation import Evaluation
 from onelayer.facts import TrainingFacts, state_solution
 from onelayer.fitting import fit
 from onelayer.inference import summarise_training
+from onelayer.labelling import Labelled
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
+from onelayer.network import sigmoid
 from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.ahead import make_ahead
 from onelayer.rows.blas import single_threaded_blas
@@ -26,13 +30,21 @@ from onelayer.rows.cache import Cache, CacheWriter
 from onelayer.rows.files import FileRows, ReadRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
+from onelayer.stored import from_stored, to_stored
 from onelayer.streaming.asked import USUAL_PASSES, Means, Settings, Stage
 from onelayer.strength import Start, StrengthChoice, settle_strength
 from onelayer.table.plan import lay_out
 from onelayer.table.reading import Table
+from onelayer.table.reference import (
+    REFERENCE_ROWS,
+    Bins,
+    Reference,
+    bin_columns,
+    bin_scores,
+)
 from onelayer.table.schema import Schema, read_weights
 from onelayer.table.stream import Batch, Stream
-from onelayer.table.survey import Split, infer_from_survey, take_survey
+from onelayer.table.survey import Split, find_trained, infer_from_survey, take_survey
 from onelayer.workspace import Workspace, free_bytes
 
 Array = NDArray[Any]
@@ -91,7 +103,10 @@ class Run:
             f"the first pass took {self._seconds():,.0f} s"
         )
         counts = (survey.n_rows, survey.n_there, survey.n_held, survey.left_out)
-        self.workspace.save(schema=schema.to_dict(), counts=counts)
+        trained, weights = find_trained(survey, self.split)
+        bins = bin_columns(schema, survey.sample, trained, weights)
+        seen = {"rows": len(trained), "bins": to_stored(bins)}
+        self.workspace.save(schema=schema.to_dict(), counts=counts, seen=seen)
         return schema
 
     def _require_pieces(self) -> None:
@@ -182,14 +197,15 @@ class Run:
         settings, choice, start = _settle_strength(rows, settings)
         solution = self._fit(rows, where, settings, steps, start)
         warn_of_outcome(solution)
-        return Model(
+        size = int(min(REFERENCE_ROWS, rows.room // lay_out(schema).row_bytes + 1))
+        sample = rows.take(rows.draw(min(size, rows.n_rows)))
+        model = Model(
             schema=schema,
             W=solution.W,
             b=solution.b,
             averages=where.centre,
             certificate=solution.certificate,
             training=self._state_facts(rows, solution, settings),
-            evaluation=self._judge(schema, solution, settings.threshold),
             threshold=settings.threshold,
             strength=choice,
             summary=summarise_training(
@@ -201,7 +217,18 @@ class Run:
                 settings.l1_ratio,
                 where,
             ),
+            reference=self._see(sample, solution),
+            best_column=find_best_column(sample, schema.feature_columns),
         )
+        return replace(model, evaluation=self._judge(model))
+
+    def _see(self, sample: Block, solution: Solution) -> Reference:
+        """The rows trained on in bins: columns as the survey saw them, scores of a sample."""
+        seen = self.workspace.state["seen"]
+        logits = predict_logits(sample.features, solution.W, solution.b)[0]
+        score = bin_scores(np.asarray(sigmoid(logits)), sample.weights)
+        bins = from_stored(tuple[Bins, ...], seen["bins"], "bins")
+        return Reference(min(seen["rows"], sample.n_rows), bins, score)
 
     def _open(self, name: str, schema: Schema, weight_kind: str = "frequency") -> FileRows:
         layout, room = lay_out(schema), self.means.memory / SAMPLE_SHARE
@@ -249,18 +276,31 @@ class Run:
         rows.note = None
         return found
 
-    def _judge(self, schema: Schema, solution: Solution, threshold: float) -> Evaluation | None:
+    def _judge(self, model: Model) -> Evaluation | None:
+        """The model on the rows held out; those of groups and costs are read once more."""
         if not self.workspace.state["counts"][2]:
             return None
-
-        def score(block: Block) -> tuple[Array, Array, Array]:
-            logits = predict_logits(block.features, solution.W, solution.b, 1)[0]
-            return block.labels[0], logits, block.weights
-
+        subject = model.subject
+        raw = model.protected or (subject.costs is not None and subject.costs.columns)
+        parts = self._read_held(model.schema) if raw else self._open_held(model.schema)
         run_rows = max(1, self.means.memory // RANKED_SHARE // RANKED_BYTES)
         folder = str(self.workspace.folder)
+        return assess(subject, parts, run_rows=run_rows, folder=folder, n_jobs=1, drift=False)
+
+    def _open_held(self, schema: Schema) -> Iterator[Labelled]:
         with closing(self._open(HELD, schema)) as rows:
-            return evaluate_batches(rows.map(score), threshold, run_rows=run_rows, folder=folder)
+            yield from rows.map(
+                lambda block: Labelled(block.features, block.labels[0], block.weights)
+            )
+
+    def _read_held(self, schema: Schema) -> Iterator[Labelled]:
+        for batch in make_ahead(self.source.batches(self.batch_rows)):
+            table = batch.table
+            _, held = self.split.apply(batch.first, table)
+            weights = schema.weights(table, some=False)
+            features = to_features(schema.encode(table)).take(np.flatnonzero(held))
+            chosen = None if weights is None else weights[held]
+            yield Labelled(features, schema.labels(table)[held], chosen, table, held)
 
     def _state_facts(self, rows: FileRows, solution: Solution, settings: Settings) -> TrainingFacts:
         n_rows, n_there, n_held, left_out = self.workspace.state["counts"]

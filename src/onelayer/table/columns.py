@@ -18,13 +18,14 @@ from onelayer.table.fit import (
     fit_moments,
     fit_numbers,
     fit_words,
+    see_numbers,
 )
 from onelayer.table.levels import read_levels
 from onelayer.table.numerals import Floats
 from onelayer.table.roles import find_constant, find_identifier, find_leak, tally
 from onelayer.table.rules import rare_below
 from onelayer.table.settle import Settled, settle, settle_as
-from onelayer.table.terms import Column, Flag, Level, Moment, Role
+from onelayer.table.terms import Column, Flag, Level, Moment, Range, Role
 from onelayer.table.values import is_nested
 
 if TYPE_CHECKING:
@@ -86,7 +87,20 @@ def see_protected(table: Table, name: str, training: Training, na: Sequence[str]
         return Column(name, "protected", reason)
     names = read_levels(table.frame[name], na).filter(pl.Series(training.rows))
     seen = fit_levels(tally(names, training.labels)).seen
-    return Column(name, "protected", reason, Level(), seen=seen)
+    numbers = see_range(names, training.weights)
+    return Column(name, "protected", reason, Level(), seen=replace(seen, numbers=numbers))
+
+
+FEWEST_NUMBERS = 10
+"""Of more different numbers than this an audit makes ranges."""
+
+
+def see_range(names: pl.Series, weights: Floats) -> Range | None:
+    """Return the range of a protected column of many different numbers; None of any other."""
+    values = names.cast(pl.Float64, strict=False)
+    if values.null_count() > names.null_count() or values.n_unique() <= FEWEST_NUMBERS:
+        return None
+    return see_numbers(values.fill_null(np.nan).to_numpy(), weights).numbers
 
 
 def _find_useless(

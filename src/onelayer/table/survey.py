@@ -146,6 +146,16 @@ def _spell(tally: Tally, sample: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"spelled": texts, "rows": rows})
 
 
+def find_trained(survey: Survey, split: Split) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the places of the sample's training rows in it, and their weights."""
+    there, _ = split.apply(0, survey.sample)
+    held = hold_out(survey.numbers, split.holdout, split.seed)
+    rows = np.flatnonzero(there & ~held)
+    if split.weight is None:
+        return rows, np.ones(len(rows))
+    return rows, read_weights(survey.sample, split.weight, split.na, some=False)[rows]
+
+
 # --- the schema ---------------------------------------------------------------------------------
 
 
@@ -229,7 +239,8 @@ def _complete(column: Column, survey: Survey, na: Sequence[str]) -> Column:
         fitted = fit_levels(_name_counts(tally, na))
         said = "; ".join(filter(None, (_say_again(column.reason, fitted.seen), fitted.said)))
         terms: tuple[Term, ...] = fitted.terms if column.terms else ()
-        return replace(column, reason=said, terms=terms, seen=fitted.seen)
+        seen = replace(fitted.seen, numbers=column.seen.numbers)
+        return replace(column, reason=said, terms=terms, seen=seen)
     missing = max(tally.missing + _count_words(tally, column, na), 0)
     seen = replace(column.seen, rows=rows, missing=missing)
     return replace(column, seen=seen, terms=_flag_missing(column.terms, missing))

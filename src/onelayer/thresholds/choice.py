@@ -187,6 +187,11 @@ class ThresholdChoice:
     rows: int
     curve: tuple[Tried, ...]
 
+    @property
+    def cost_columns(self) -> tuple[str, ...]:
+        """The columns that costs are read from."""
+        return () if self.costs is None else self.costs.columns
+
     def problem(self) -> str | None:
         """Say what no choice can be, or None."""
         if (self.costs is None) == (self.wish == "costs"):

@@ -24,7 +24,7 @@ from onelayer.table.findings import Split as Split
 from onelayer.table.fit import fit_levels
 from onelayer.table.levels import name_levels, written
 from onelayer.table.moments import guess_format
-from onelayer.table.schema import Schema, infer_schema
+from onelayer.table.schema import Schema, infer_schema, read_weights
 from onelayer.table.tally import Tally
 from onelayer.table.target import Target, choose_target
 from onelayer.table.terms import Column, Level, Levels, Missing, Scale, Seen, Term, Words

@@ -23,6 +23,7 @@ COLUMNS = (
     "version",
     "rounds",
     "seconds",
+    "cpu_seconds",
     "pass_seconds",
     "peak_mb",
     "log_loss",
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     if make.read_made(arguments.folder).get("rows") != arguments.rows:
         make.make_files(arguments.folder, arguments.rows)
     for way, (package, _) in WAYS.items():
-        if arguments.only not in way:
+        if arguments.only not in ((way,) if arguments.only in WAYS else way):
             continue
         version = find_version(package)
         if version is None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -11,8 +12,11 @@ import pytest
 from mixed_tables import make_mixed
 
 from onelayer import train
+from onelayer.cli.progress import describe_stage
 from onelayer.errors import InputError
 from onelayer.rows import files
+from onelayer.solvers.solution import Progress
+from onelayer.streaming import Stage
 from onelayer.table import survey
 from onelayer.workspace import PREFIX
 
@@ -111,9 +115,31 @@ def test_what_it_needs_is_said_first_and_nothing_stays(loans, tmp_path):
     assert said[0].startswith("30,000 rows of loans.parquet: two passes over the table")
     assert "on disk in" in said[1]
     assert not (tmp_path / "here").exists()
-    assert {stage.doing for stage in stages} == {"surveying", "encoding", "training"}
+    assert {stage.doing for stage in stages} == {
+        "surveying",
+        "settling the columns",
+        "encoding",
+        "training",
+    }
     assert max(stage.passes for stage in stages) >= 5
     assert all(0 <= stage.done <= ROWS for stage in stages)
+
+
+def test_a_line_of_80_tells_speed_pass_cost_proof_and_end():
+    """Beside a bar, which may shrink to a few characters, and the clock."""
+    step = Progress(iteration=3, cost=0.123456, objective=1.0, rho=3.2e-4, step=1.0)
+    stage = Stage("training", 10_000_000, 20_000_000, 4.0, passes=3, progress=step, in_all=25.0)
+    said = describe_stage(stage)
+    assert said == "pass 3: 2.5M rows/s, cost 0.1235, rho 3e-04, 95 s left"
+    assert len(f"━━━━ 0:00:25 {said}") <= 80
+    # Ten passes took 900 s, and two more are usual; of a thirteenth a half is to go.
+    late = replace(stage, passes=11, done=1, in_all=900.0)
+    assert describe_stage(late).endswith("3 min left")
+    assert describe_stage(replace(stage, passes=13, in_all=1250.0)).endswith("50 s left")
+    assert describe_stage(replace(stage, in_all=25_000.0)).endswith("26.4 h left")
+    reading = Stage("surveying", 3_000_000, None, 2.0)
+    assert describe_stage(reading) == "surveying: 1.5M rows/s"
+    assert describe_stage(Stage("settling the columns", 0, None, 1.0)) == "settling the columns"
 
 
 def test_an_error_leaves_nothing(loans, tmp_path):
@@ -158,7 +184,10 @@ def test_killed_and_resumed_it_ends_in_the_same_model(loans, tmp_path, stage):
     assert [path.name[: len(PREFIX)] for path in cache.iterdir()] == [PREFIX]
     stages = []
     options = {"target": "granted", "memory": "200MB", "cache": cache}
-    model = train(loans, resume=True, tell=stages.append, **options)
+    said = []
+    model = train(loans, resume=True, tell=stages.append, say=said.append, **options)
+    assert said[0].startswith("going on with the training that was cut short: its columns are")
+    assert ("some steps taken" in said[0]) == (stage == "training")
     assert "surveying" not in {each.doing for each in stages}
     assert ("encoding" in {each.doing for each in stages}) == (stage == "encoding")
     assert not cache.exists()

@@ -93,6 +93,7 @@ class Progress:
         if self._bar is not None:
             task = self._bar.task_ids[0]
             self._bar.update(task, description=self._doing, completed=self._done, total=self._total)
+            self._bar.tasks[0].finished_time = None  # a pass has ended, not the work: time goes on
 
 
 def describe_stage(stage: "Stage") -> str:
@@ -102,17 +103,31 @@ def describe_stage(stage: "Stage") -> str:
     >>> describe_stage(Stage("encoding", 3_000_000, 9_000_000, 2.0))
     'encoding: 1.5M rows/s, 4 s left'
     """
-    from onelayer.streaming import USUAL_PASSES
-
+    if not stage.done:
+        return stage.doing
     speed = stage.done / max(stage.seconds, 1e-9)
-    said = f"{stage.doing}: " if stage.progress is None else f"pass {stage.passes}: "
+    said = f"pass {stage.passes}: " if stage.passes else f"{stage.doing}: "
     said += f"{speed / 1e6:.1f}M rows/s"
     if stage.progress is not None:
         said += f", cost {stage.progress.cost:.4f}"
         if stage.progress.rho < 1e6:
             said += f", rho {stage.progress.rho:.0e}"
-    if stage.total is None:
-        return said
-    more = max(0, USUAL_PASSES - stage.passes) if stage.passes else 0
-    left = (stage.total - stage.done + more * stage.total) / max(speed, 1e-9)
-    return f"{said}, {left:,.0f} s left"
+    return said if stage.total is None else f"{said}, {_say_time(_guess_left(stage))} left"
+
+
+def _guess_left(stage: "Stage") -> float:
+    """Seconds: at the speed so far, of this pass over the table or of all over encoded rows."""
+    from onelayer.streaming import USUAL_PASSES
+
+    part = stage.done / max(1, stage.total or 0)
+    if not stage.passes:
+        return stage.seconds * (1 / part - 1)
+    # What a solver computes between two passes counts too.
+    done = stage.passes - 1 + part
+    return stage.in_all / done * max(USUAL_PASSES - done, 1 - part)
+
+
+def _say_time(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3600:.1f} h"

@@ -44,10 +44,24 @@ def train_streamed(
     about = [source.fingerprint, split.__dict__, dict(choices), settings.to_list()]
     with open_workspace(means.folder, about, means.resume) as workspace:
         run = Run(source, split, means, workspace)
-        if means.resume and not workspace.state:
-            run.say("no training with these options was cut short here: this one begins anew")
+        if means.resume:
+            run.say(_say_resumed(workspace.state))
         schema = run.settle(choices)
         if isinstance(schema, Table):
             return schema
         run.encode(schema)
         return run.learn(schema, settings)
+
+
+def _say_resumed(state: Mapping[str, Any]) -> str:
+    """Where a training goes on that was cut short."""
+    if not state:
+        return "no training with these options was cut short here: this one begins anew"
+    if "theta" in state:
+        done = "its columns are settled, its rows encoded, and some steps taken"
+    elif state.get("encoded"):
+        done = "its columns are settled and its rows encoded"
+    else:
+        read = state.get("rows", {}).get("read", 0)
+        done = f"its columns are settled and {read:,} rows encoded"
+    return f"going on with the training that was cut short: {done}"

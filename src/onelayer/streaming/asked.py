@@ -20,10 +20,12 @@ USUAL_PASSES = 12
 class Stage:
     """What is under way: `doing` in words, rows `done` of `total` in this pass over the table.
 
+    Where nothing is read meanwhile `done` is 0 and `total` None.
+
     Attributes
     ----------
     passes: over the encoded rows, so far. progress: the solver's last step.
-    seconds: since the pass began.
+    seconds: since the pass began. in_all: since the first of the passes over encoded rows began.
     """
 
     doing: str
@@ -32,6 +34,7 @@ class Stage:
     seconds: float
     passes: int = 0
     progress: Progress | None = None
+    in_all: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ class Run:
         survey = take_survey(batches, self.split, self.source.name, self._tell("surveying"))
         if survey.is_whole:
             return survey.sample
+        took = self._seconds()
+        self._tell("settling the columns", known=False)(0)
         schema = infer_from_survey(survey, self.split, **choices)
         layout = lay_out(schema)
         needed, free = layout.row_bytes * survey.n_there, free_bytes(self.means.folder)
@@ -100,7 +102,7 @@ class Run:
         )
         self.say(
             f"{survey.n_there:,} rows of {layout.n_columns:,} numbers, {where}; "
-            f"the first pass took {self._seconds():,.0f} s"
+            f"the first pass took {took:,.0f} s"
         )
         counts = (survey.n_rows, survey.n_there, survey.n_held, survey.left_out)
         trained, weights = find_trained(survey, self.split)
@@ -331,16 +333,17 @@ class Run:
     def _seconds(self) -> float:
         return time.perf_counter() - self._began
 
-    def _tell(self, doing: str, total: int | None = None) -> Callable[[int], None]:
+    def _tell(self, doing: str, known: bool = True) -> Callable[[int], None]:
         """What to call with the rows read so far in a pass over the table."""
-        self._began, tell, total = time.perf_counter(), self.means.tell, total or self.source.rows
+        self._began, tell = time.perf_counter(), self.means.tell
+        total = self.source.rows if known else None
         if tell is None:
             return lambda done: None
         return lambda done: tell(Stage(doing, done, total, self._seconds()))
 
     def _follow(self, n_rows: int, steps: list[Progress]) -> Callable[[int, int], None]:
         """The same for passes over the encoded rows, whose blocks threads read side by side."""
-        tell, passes = self.means.tell, 0
+        tell, passes, first = self.means.tell, 0, time.perf_counter()
 
         def told(start: int, stop: int) -> None:
             nonlocal passes
@@ -348,7 +351,8 @@ class Run:
                 passes, self._began = passes + 1, time.perf_counter()
             if tell is not None:
                 last = steps[-1] if steps else None
-                tell(Stage("training", stop, n_rows, self._seconds(), passes, last))
+                in_all = time.perf_counter() - first
+                tell(Stage("training", stop, n_rows, self._seconds(), passes, last, in_all))
 
         return told
 

@@ -54,7 +54,7 @@ class LongTable:
         for _ in range(8):
             b, g, q = self.settle(w, b)
             bound = self.C * (g @ g) / 2
-            if bound <= 1e-12 * self.value(w, b):
+            if bound <= 1e-18 * self.value(w, b):
                 break
             w = w - self._solve(g.astype(float), q.astype(float))
         return self.value(w, b) - bound

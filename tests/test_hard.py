@@ -79,7 +79,8 @@ def test_twenty_thousand_one_hot_columns(layout, C):
     excess = value - exact.least(W, b)
     assert got.status == "optimal"
     assert excess <= EXCESS * value
-    assert excess <= got.certificate.gap
+    # The proof may be as sharp as 80 bits can tell.
+    assert excess <= got.certificate.gap + 8 * np.finfo(Long).eps * value
 
 
 @pytest.mark.parametrize(("n", "p"), [(100, 5000), (40, 300)])

@@ -14,11 +14,12 @@ TILE_VALUES = 1 << 17  # 1 MiB of float64: a tile is read from memory once and r
 # Where a row holds fewer values than there are columns, adding a tile's Hessian costs more than
 # leaving the cache does: such tiles are longer, in proportion to the columns, up to this.
 LONGEST_TILE = 1 << 14
-# Threads that call many short loops wait for each other in the interpreter. Where rows are read
-# where they lie, a pass over vectors takes stretches of more values than stay in the nearest cache,
-STRETCH_VALUES = 1 << 20
+# Threads that call many short loops wait for each other in the interpreter: a pass over vectors
+# takes stretches that fill the larger of a core's own caches,
+STRETCH_VALUES = 1 << 18
 COPIED_VALUES = 1 << 17  # the same where a copy is read
-STRETCH_ROWS = 1 << 14  # as long as the outputs of their rows do.
+STRETCH_ROWS = 1 << 14  # as long as the outputs of their rows do,
+COPIED_ROWS = 1 << 13  # and what is copied is not so long that its memory is new each time.
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,13 @@ class Block:
 
     def stretches(self, n_outputs: int) -> Iterator["Block"]:
         """Longer pieces, for sums of logits and slopes; their borders depend on shapes alone."""
-        rows = STRETCH_ROWS // n_outputs
-        values = STRETCH_VALUES if self.features.in_place else COPIED_VALUES
-        rows = min(rows, values // self.features.row_values)
-        return self._cut(max(64, rows, min(self._tile_rows(), STRETCH_ROWS // n_outputs)))
+        rows, values = STRETCH_ROWS, STRETCH_VALUES
+        if not self.features.in_place:
+            rows, values = COPIED_ROWS, COPIED_VALUES
+        rows //= n_outputs
+        if self.features.row_values == self.features.n_columns:
+            rows = min(rows, values // self.features.row_values)
+        return self._cut(max(64, rows))
 
     def _tile_rows(self) -> int:
         step = max(64, TILE_VALUES // self.features.row_values)

@@ -152,6 +152,16 @@ def plain_coordinates(rows: MemoryRows, fit_intercept: bool) -> Coordinates:
     )
 
 
+def standard_coordinates(where: Coordinates) -> Coordinates:
+    """The same for rows whose columns are themselves centred and in units of their spread."""
+    zeros, ones = np.zeros_like(where.centre), np.ones_like(where.spread)
+    low, high = (
+        (where.low - where.centre) / where.spread,
+        (where.high - where.centre) / where.spread,
+    )
+    return replace(where, centre=zeros, spread=ones, low=low, high=high, shift=zeros)
+
+
 def shift_rows(
     rows: MemoryRows, where: Coordinates, beyond: float = SHIFT_RATIO
 ) -> tuple[MemoryRows, Coordinates]:

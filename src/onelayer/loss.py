@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.network import margin_slopes, margin_terms, sigmoid
+from onelayer.network import least_curvature, margin_slopes, margin_terms, sigmoid
 
 Array = NDArray[Any]
 
@@ -102,7 +102,7 @@ class SigmoidLoss:
         """min over rows with a weight of s q: a row's leverage s q x'H^-1 x is at most 1."""
         if is_even(weights) and weights[0]:  # q falls with |u|: only the farthest row counts
             farthest = np.maximum(terms.margin.max(axis=1), -terms.margin.min(axis=1))
-            return np.asarray(margin_terms(farthest)[2] * weights[0])
+            return np.asarray(least_curvature(farthest) * weights[0])
         curvature = terms.curvature if isinstance(terms, Terms) else margin_terms(terms.margin)[2]
         product = curvature * weights
         if not weights.all():

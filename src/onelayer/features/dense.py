@@ -1,15 +1,17 @@
 """A matrix of samples x features."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas
 
 Array = NDArray[Any]
 
-PIECE = 1 << 18  # 2 MiB of float64
+PIECE = 1 << 15  # 256 KiB of float64
+LONG_PIECE = 1 << 18  # 1 MiB of float32, read column by column
 WIDE = 1 << 10  # values that NumPy compares with as many others in one go
 
 
@@ -17,12 +19,15 @@ WIDE = 1 << 10  # values that NumPy compares with as many others in one go
 class DenseFeatures:
     """A matrix of samples x features; `shift` is taken off each row as the tile is read.
 
+    `single` rows are float32 and of the size 1, for guesses: their products are of float32 too.
+
     >>> DenseFeatures(np.array([[1.0, 2.0], [3.0, 4.0]])).linear(np.array([[1.0, 1.0]])).tolist()
     [[3.0, 7.0]]
     """
 
     values: Array
     shift: Array | None = None
+    single: bool = False
 
     @property
     def n_rows(self) -> int:
@@ -42,37 +47,52 @@ class DenseFeatures:
 
     @property
     def in_place(self) -> bool:
-        return self.shift is None and self.values.dtype == np.float64
+        return self.shift is None and (self.single or self.values.dtype == np.float64)
 
     def rows(self, start: int, stop: int) -> "DenseFeatures":
-        return DenseFeatures(self.values[start:stop], self.shift)
+        return replace(self, values=self.values[start:stop])
 
     def tile(self, start: int, stop: int) -> "DenseFeatures":
         values = self.values[start:stop]
+        if self.single:
+            return replace(self, values=values)
         if self.shift is not None:
             return DenseFeatures(values - self.shift)
         # A tile at a time: the products are float64 while a float32 table is never copied whole.
         return DenseFeatures(np.asarray(values, dtype=np.float64))
 
     def take(self, indices: Array) -> "DenseFeatures":
-        return DenseFeatures(self.values[indices], self.shift)
+        return replace(self, values=self.values[indices])
 
     def columns(self, indices: Array) -> "DenseFeatures":
         shift = None if self.shift is None else self.shift[indices]
-        return DenseFeatures(self.values[:, indices], shift)
+        return replace(self, values=self.values[:, indices], shift=shift)
 
     def linear(self, W: Array) -> Array:
-        return np.asarray(W @ self.values.T)
+        return np.asarray(self._match(W) @ self.values.T, dtype=np.float64)
 
     def back(self, R: Array) -> Array:
-        return np.asarray(R @ self.values)
+        return np.asarray(self._match(R) @ self.values, dtype=np.float64)
 
     def curvature(self, q: Array) -> Array:
-        H = np.zeros((self.n_columns, self.n_columns))
+        p, values, root = self.n_columns, self.values, self._match(np.sqrt(q))[:, None]
+        H = np.zeros((p, p), order="F")
+        if not p:
+            return H
+        # One copy of a piece at a time, in memory that is used again: new pages cost as much as
+        # the product. In the table's own order, and half of the symmetric product alone.
+        order: Any = "F" if values.strides[0] < values.strides[1] else "C"
+        room = np.empty(min(self.n_rows, self._piece_rows()) * p, dtype=values.dtype)
         for own in self._pieces():
-            root = np.sqrt(q[own])[:, None] * self.values[own]
-            H += root.T @ root
-        return H
+            held = values[own]
+            out = room[: held.size].reshape(held.shape, order=order)
+            part = np.multiply(held, root[own], out=out)
+            if self.single:  # OpenBLAS is quick at this through NumPy alone
+                H += part.T @ part
+            else:
+                A, turned = (part, 1) if order == "F" else (part.T, 0)
+                H = blas.dsyrk(1.0, A, beta=1.0, c=H, trans=turned, lower=1, overwrite_c=1)
+        return H if self.single else H + np.tril(H, -1).T
 
     def squares(self, q: Array) -> Array:
         parts = (q[..., own] @ np.square(self.values[own]) for own in self._pieces())
@@ -89,8 +109,14 @@ class DenseFeatures:
 
     def _pieces(self) -> Iterator[slice]:
         """Some rows at a time, whose copies stay in cache."""
-        step = max(64, PIECE // self.row_values)
+        step = self._piece_rows()
         return (slice(start, start + step) for start in range(0, max(1, self.n_rows), step))
+
+    def _piece_rows(self) -> int:
+        return max(64, (LONG_PIECE if self.single else PIECE) // self.row_values)
+
+    def _match(self, numbers: Array) -> Array:
+        return numbers.astype(np.float32) if self.single else numbers
 
     def count_filled(self) -> Array:
         return np.asarray(np.count_nonzero(self.values, axis=0), dtype=np.float64)

@@ -117,7 +117,7 @@ def _freeze(
     """Leave out what may not move, and add the penalty."""
     frozen, still = objective.where.frozen[others], objective.where.frozen[apart]
     A[frozen] = A[:, frozen] = B[frozen] = B[:, still] = D[still] = 0
-    A[np.diag_indices(len(A))] += objective.penalty[others]
+    A[np.diag_indices(len(A))] += np.where(frozen, 1.0, objective.penalty[others])
     D += objective.penalty[apart]
     D[D == 0] = 1  # what nothing curves has no slope either
 

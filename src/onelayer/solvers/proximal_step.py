@@ -84,7 +84,7 @@ def _solve_sample(problem: Penalised, scaled: Penalised, sample: Sample, theta: 
     """Solve the sample until its own error hides the rest, from the solution of a part of it."""
     few = ROWS_PER_PARAMETER * problem.objective.size
     if sample.scaled.n_rows > 4 * few:
-        thinned = problem.with_rows(thin(sample, few))
+        thinned = problem.with_rows(thin(sample.scaled, few))
         error = problem.objective.rows.n_rows / few
         theta = descend(thinned, begin(thinned, theta), _own_error(problem, error)).theta
     return descend(scaled, begin(scaled, theta), _own_error(problem, sample.scale))

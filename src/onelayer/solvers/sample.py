@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import Block
+from onelayer.coordinates import Coordinates
+from onelayer.features.dense import DenseFeatures
 from onelayer.loss import Loss, SigmoidLoss
 from onelayer.rows.memory import MemoryRows
 
@@ -24,7 +26,9 @@ LARGEST_SHARE = 4  # though at most one in so many
 RARE = 0.005  # a column with fewer values than this share of the rows is kept whole,
 KEPT = 0.5  # as long as such rows are at most this share of the rows drawn
 RARE_CLASS = 0.01
-COUNTED = 8192  # rows that tell which columns are rare
+COUNTED = 8192  # rows that tell which columns are rare, and where columns lie
+LIGHT_BYTES = 12e6
+SINGLE_BYTES = 17e6  # of a sample in float32
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Sample:
     plain: MemoryRows
     scaled: MemoryRows
     scale: float  # how many rows one row that was drawn stands for
+    kept: int  # so many rows, the first ones, stand for themselves
 
 
 def count_drawn(rows: MemoryRows) -> int:
@@ -53,12 +58,52 @@ def draw_sample(rows: MemoryRows, loss: Loss) -> Sample:
     scale = (rows.n_rows - len(kept)) / max(1, len(others))
     plain = rows.part(np.concatenate([kept, others]))
     factor = np.repeat([1.0, scale], [len(kept), len(others)])
-    return Sample(plain, plain.weigh(factor), scale)
+    return Sample(plain, plain.weigh(factor), scale, len(kept))
 
 
-def thin(sample: Sample, k: int) -> MemoryRows:
+def lighten(sample: Sample) -> MemoryRows:
+    """The rows kept whole and few of the others: enough to know columns by."""
+    rows, others = sample.scaled, sample.scaled.n_rows - sample.kept
+    step = max(1, others // COUNTED)
+    chosen = np.append(np.arange(sample.kept), np.arange(sample.kept, rows.n_rows, step))
+    if step == 1 or len(chosen) * rows.block.features.row_bytes > LIGHT_BYTES:
+        return rows
+    block = rows.take(chosen)
+    each = np.repeat([1.0, others / (len(chosen) - sample.kept)], [sample.kept, len(chosen)])
+    return MemoryRows(replace(block, weights=block.weights * each[: len(chosen)]), rows.n_jobs)
+
+
+def copy_standardised(rows: MemoryRows, where: Coordinates) -> MemoryRows | None:
+    """The rows of a dense table centred and in units of their spread, in float32, column by
+    column: what Hessians are guessed from; None where that is no small copy."""
+    n, p = rows.n_rows, rows.n_columns
+    if not isinstance(rows.block.features, DenseFeatures) or 4 * n * p > SINGLE_BYTES:
+        return None
+
+    values = np.empty((n, p), dtype=np.float32, order="F")
+    labels, weights, first = [], [], 0
+    for part, block in rows.map(lambda block: (_standardise(block, where), block)):
+        values[first : first + len(part)] = part
+        labels.append(block.labels)
+        weights.append(block.weights)
+        first += len(part)
+    features = DenseFeatures(values, single=True)
+    return MemoryRows(
+        Block(features, np.concatenate(labels, axis=1), np.concatenate(weights)), rows.n_jobs
+    )
+
+
+def _standardise(block: Block, where: Coordinates) -> Array:
+    tile = block.features.tile(0, block.n_rows)
+    assert isinstance(tile, DenseFeatures)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite values are found by the passes
+        centred = tile.values - where.residual_centre
+        centred /= where.spread
+        return centred.astype(np.float32, order="F")
+
+
+def thin(rows: MemoryRows, k: int) -> MemoryRows:
     """About k of the sample's rows, which stand for all of them."""
-    rows = sample.scaled
     block = rows.sample(k)
     return MemoryRows(replace(block, weights=block.weights * (rows.n_rows / k)), rows.n_jobs)
 

@@ -27,7 +27,12 @@ from onelayer.certificate import (
     combine,
     no_certificate,
 )
-from onelayer.coordinates import Coordinates, measure_columns, shift_rows
+from onelayer.coordinates import (
+    Coordinates,
+    measure_columns,
+    shift_rows,
+    standard_coordinates,
+)
 from onelayer.loss import Loss
 from onelayer.objective import Evaluation, Objective
 from onelayer.rows.memory import MemoryRows
@@ -35,7 +40,14 @@ from onelayer.solvers import newton, second_order
 from onelayer.solvers.factor import Factor, factor
 from onelayer.solvers.line_search import search
 from onelayer.solvers.newton import add_gauge
-from onelayer.solvers.sample import Sample, count_drawn, draw_sample, thin
+from onelayer.solvers.sample import (
+    Sample,
+    copy_standardised,
+    count_drawn,
+    draw_sample,
+    lighten,
+    thin,
+)
 from onelayer.solvers.second_order import MESSAGES, RELATIVE_GAP, Point, Watch, to_solution
 from onelayer.solvers.solution import Progress, Solution
 
@@ -286,7 +298,7 @@ def _measure(rows: MemoryRows, sample: Sample, fit_intercept: bool, softmax: boo
     A column of zeros needs no care: its slope is exactly 0. Another constant may be one for all
     rows, and then its weight must not move.
     """
-    where = measure_columns(sample.scaled, fit_intercept)
+    where = measure_columns(lighten(sample), fit_intercept)
     if softmax:  # some class is nearly sure not to be a row's: only the columns' box bounds m
         return measure_columns(rows, fit_intercept)
     if (where.frozen[:-1] & (where.low != 0)).any():
@@ -301,6 +313,10 @@ def _make_problem(objective: Objective, sample: Sample) -> Problem:
     plain, _ = shift_rows(sample.plain, where)
     scaled, _ = shift_rows(sample.scaled, where)
     own, all_rows = Objective(plain, loss, C, where), Objective(scaled, loss, C, where)
+    single = copy_standardised(scaled, where)
+    if single is not None:
+        all_rows = Objective(single, loss, C, standard_coordinates(where))
+        all_rows.penalty = objective.penalty
     return Problem(objective, own, _hold_back(all_rows, objective.rows.n_rows), sample.scale)
 
 
@@ -327,8 +343,8 @@ def _start(
     theta, n = objective.start(), objective.rows.n_rows
     few = max(FIRST_ROWS, ROWS_PER_PARAMETER * objective.size)
     if 2 * few < scaled.rows.n_rows:
-        rows, where = shift_rows(thin(sample, few), objective.where)
-        part = _hold_back(Objective(rows, objective.loss, objective.C, where), n)
+        part = copy(scaled)
+        part.rows = thin(scaled.rows, few)
         theta, _ = _descend(part, theta, few / n)
     theta, hessian = _descend(scaled, theta, 1 / sample.scale)
     return theta, tuple(factor(add_gauge(objective, H)) for H in hessian)

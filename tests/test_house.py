@@ -74,6 +74,8 @@ ROOMS = (
     "updating",
     "streaming",
     "training",
+    "removal",
+    "influence",
     "report",
     "estimator",
     "cli",

@@ -29,6 +29,7 @@ _HOMES = {
     "update": "updating",
     "forget": "updating",
     "write_report": "report",
+    "find_influence": "influence",
     "Schema": "table.schema",
     "InputError": "errors",
     "ModelFileError": "errors",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from onelayer.errors import OneLayerWarning as OneLayerWarning
     from onelayer.estimator import OneLayerClassifier as OneLayerClassifier
     from onelayer.estimator import one_layer_path as one_layer_path
+    from onelayer.influence import find_influence as find_influence
     from onelayer.model import Model as Model
     from onelayer.network import backward_propagation as backward_propagation
     from onelayer.network import compute_cost as compute_cost

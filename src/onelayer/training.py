@@ -245,19 +245,13 @@ def _infer(raw: Table, split: Split, choices: dict[str, Any], trained: NDArray[n
 
 
 def _draw_rows(raw: Table, split: Split, positive: Any) -> _Rows:
-    """Read labels and weights, and draw the rows to be held out among those that count.
-
-    Of a short table a share of each class; of a long one each row by its number, as on disk.
-    """
+    """Read labels and weights, and draw the rows to be held out among those that count."""
     labels = infer_target(raw, split.target, positive, raw.na).labels(raw, raw.na)
     weights = np.broadcast_to(1.0, len(labels))
     if split.weight is not None:
         weights = read_weights(raw, split.weight, raw.na)
     there, share = ~np.isnan(labels) & (weights > 0), split.holdout
-    if _is_long(raw):
-        held = there & hold_out(np.arange(len(labels)), share, split.seed)
-    else:
-        held = holdout_mask(np.where(there, labels, np.nan), share, split.seed)
+    held = _draw_holdout(raw, labels, there, share, split.seed)
     if share > 0 and not held.any():
         warnings.warn(
             f"{raw.name}: {there.sum():,} rows are too few to hold {share:.0%} of each class out: "
@@ -369,3 +363,43 @@ def _state_facts(
         holdout=float(split.holdout),
         **state_solution(solution),
     )
+
+
+def find_training_rows(model: Model, raw: Table) -> NDArray[np.bool_]:
+    """Find again the rows of a table that a model was trained on: (n,), True for each.
+
+    Raises
+    ------
+    InputError: it is another table; or the model does not say which rows were held out.
+    """
+    facts = model.training
+    if None not in (facts.sha256, raw.sha256) and facts.sha256 != raw.sha256:
+        raise InputError(
+            f"{raw.name} is not the table that the model was trained on, {facts.table}: its "
+            "SHA-256 is another one"
+        )
+    labels, weights = model.schema.labels(raw), model.schema.weights(raw)
+    there = ~np.isnan(labels) & (True if weights is None else weights > 0)
+    share = facts.holdout
+    if share is None:  # the usual ones have two digits
+        share = round(facts.holdout_rows / (facts.rows + facts.holdout_rows), 2)
+    share = share if facts.holdout_rows else 0.0
+    rows = np.asarray(there & ~_draw_holdout(raw, labels, there, share, facts.seed))
+    if (int(rows.sum()), int(labels[rows].sum())) != (facts.rows, facts.positives):
+        raise InputError(
+            f"{raw.name} is not the table that the model was trained on, {facts.table}: "
+            f"{facts.rows:,} rows were, {facts.positives:,} of them {model.positive!r}, and it has "
+            f"{int(rows.sum()):,} and {int(labels[rows].sum()):,}"
+        )
+    return rows
+
+
+def _draw_holdout(
+    raw: Table, labels: Array, there: NDArray[np.bool_], share: float, seed: int
+) -> NDArray[np.bool_]:
+    """Which rows are held out: of a short table a share of each class, drawn at random; of a long
+    one each row by its number, as on disk.
+    """
+    if _is_long(raw):
+        return there & hold_out(np.arange(len(labels)), share, seed)
+    return holdout_mask(np.where(there, labels, np.nan), share, seed)

@@ -16,6 +16,7 @@ from onelayer.cli.demo import demo
 from onelayer.cli.errors import run_guarded
 from onelayer.cli.evaluate import evaluate
 from onelayer.cli.explain import explain
+from onelayer.cli.influence import influence
 from onelayer.cli.predict import predict
 from onelayer.cli.report import report
 from onelayer.cli.show import show
@@ -62,7 +63,7 @@ def onelayer() -> None:
     """
 
 
-for command in (train, predict, evaluate, explain, report, show, update, forget, demo):
+for command in (train, predict, evaluate, explain, influence, report, show, update, forget, demo):
     onelayer.add_command(command)
 
 

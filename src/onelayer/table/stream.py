@@ -28,6 +28,9 @@ from onelayer.table.stream_typed import ParquetFile, open_typed
 from onelayer.table.values import list_some
 from onelayer.table.widening import merge_schemas
 
+WHOLE_ROWS = 1 << 17
+"""Rows read at a time where all are wanted."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -215,6 +218,13 @@ def open_stream(
     opened = _open_files(files, names)
     sources = [(one, dict(found.partitions)) for one, found in opened]
     return _make_stream(name, sources, fingerprint_files(files), words)
+
+
+def read_whole(stream: Stream) -> Table:
+    """Return all rows of a stream as one table in memory."""
+    tables = [batch.table for batch in stream.batches(WHOLE_ROWS)]
+    frame = pl.concat([table.frame for table in tables])
+    return Table(frame, stream.name, sha256=stream.fingerprint, na=stream.na)
 
 
 def _make_stream(

@@ -18,6 +18,7 @@ from onelayer.rows import files
 from onelayer.solvers.solution import Progress
 from onelayer.streaming import Stage
 from onelayer.table import survey
+from onelayer.thresholds.choice import ThresholdRule
 from onelayer.workspace import PREFIX
 
 ROWS = 30_000
@@ -70,6 +71,27 @@ def test_a_short_table_is_trained_as_in_memory(tmp_path, monkeypatch):
     two = train(table, target="granted")
     np.testing.assert_array_equal(one.W, two.W)
     assert one.evaluation == two.evaluation
+
+
+def test_a_threshold_is_chosen_on_the_rows_that_the_memory_holds(loans, frame):
+    rule = ThresholdRule(cost_fp=1, cost_fn=4)
+    streamed = train(loans, target="granted", memory="200MB", threshold=rule)
+    whole = train(frame, target="granted", threshold=rule)
+    assert streamed.threshold == pytest.approx(whole.threshold, abs=0.05)
+    assert streamed.evaluation.costs.at_threshold == pytest.approx(
+        whole.evaluation.costs.at_threshold, rel=0.02
+    )
+    with pytest.raises(InputError, match=r"costs in columns \(debt\) are for tables in memory"):
+        train(loans, target="granted", memory="200MB", threshold=ThresholdRule("debt", 1))
+
+
+def test_groups_of_a_long_table_are_those_of_the_table_in_memory(loans, frame):
+    streamed = train(loans, target="granted", memory="200MB", protected=["region"]).evaluation
+    whole = train(frame, target="granted", protected=["region"]).evaluation
+    pairs = zip(streamed.groups[0].groups, whole.groups[0].groups, strict=True)
+    for one, two in pairs:
+        assert (one.value, one.n, one.positives) == (two.value, two.n, two.positives)
+        assert one.selected.value == pytest.approx(two.selected.value, abs=1e-3)
 
 
 @pytest.mark.parametrize("options", [{"cache": False}, {"n_jobs": 1}, {"memory": "400MB"}], ids=str)

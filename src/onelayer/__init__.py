@@ -26,6 +26,7 @@ _HOMES = {
     "one_layer_path": "estimator",
     "Model": "model",
     "train": "training",
+    "ThresholdRule": "thresholds.choice",
     "update": "updating",
     "forget": "updating",
     "write_report": "report",
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from onelayer.network import update_parameters as update_parameters
     from onelayer.report import write_report as write_report
     from onelayer.table.schema import Schema as Schema
+    from onelayer.thresholds.choice import ThresholdRule as ThresholdRule
     from onelayer.training import train as train
     from onelayer.updating import forget as forget
     from onelayer.updating import update as update

@@ -33,6 +33,7 @@ from onelayer.scoring import predict_logits
 from onelayer.solvers.descent import seed_descent
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.streaming import Means, Settings, Stage, is_streamed, train_streamed
+from onelayer.streaming.threshold import cross_threshold
 from onelayer.strength import StrengthChoice, settle_strength
 from onelayer.summary import WeightKind
 from onelayer.table.reading import Table, cut_batches, read_table
@@ -41,6 +42,8 @@ from onelayer.table.schema import Schema, infer_schema, read_weights
 from onelayer.table.stream import open_stream
 from onelayer.table.survey import Split, infer_from_survey, sample_size, take_survey
 from onelayer.table.target import infer_target
+from onelayer.thresholds.choice import ThresholdChoice, ThresholdRule, check_threshold
+from onelayer.thresholds.costs import read_costs
 
 Array = NDArray[Any]
 
@@ -74,6 +77,7 @@ def train(
     n_jobs: int | None = None,
     watch: Callable[[Progress], None] | None = None,
     weight_kind: WeightKind = "frequency",
+    threshold: float | ThresholdRule = THRESHOLD,
     query: str | None = None,
     memory: int | str | None = None,
     cache: str | os.PathLike[str] | bool = True,
@@ -103,6 +107,9 @@ def train(
 
     weight_kind: what the weights are: "frequency" (2 is the row twice) or "sampling" (survey
         weights: divided by their mean, and the summary's errors are robust).
+    threshold: a row is called positive where its probability is above it; a probability, or the
+        `ThresholdRule` by which to choose it: on the rows trained on, each scored by a fit that had
+        not seen it. Columns of costs are not learnt from.
     query: a SELECT to the database instead of one of its tables.
     memory: how much to use at most beside the program itself, in bytes or as "500MB": the table is
         then read in batches and its encoded rows are kept on disk. A folder, a glob, a list of
@@ -134,14 +141,15 @@ def train(
     ('yes', (1, 2))
     """
     _check_options(holdout, test, C, l1_ratio, tol, seed)
+    check_threshold(threshold)
     check_weight_kind(weight_kind, weight is not None)
     descent = seed_descent(seed, learning_rate, num_iterations, optimizer, batch_size)
-    settings = Settings(C, l1_ratio, tol, solver, descent, weight_kind, THRESHOLD)
+    settings = Settings(C, l1_ratio, tol, solver, descent, weight_kind, threshold)
     other = _read_other(test, names)
     split = Split(target, weight, 0.0 if test is not None else holdout, seed, tuple(na))
     choices: dict[str, Any] = {
         "positive": positive,
-        "drop": tuple(drop),
+        "drop": (*drop, *(name for name in settings.cost_columns if name not in drop)),
         "keep": tuple(keep),
         "protected": tuple(protected),
         "roles": dict(roles or {}),
@@ -178,6 +186,7 @@ def _learn(
     naming = name_rows(schema, raw, rows.trained)
     solution, C, choice = _fit(block, n_jobs, settings, watch, naming)
     source, names = MemoryRows(block, n_jobs), schema.feature_names
+    threshold, cut = _settle_threshold(raw, rows, block, solution, replace(settings, C=C), n_jobs)
     model = Model(
         schema=schema,
         W=solution.W,
@@ -185,7 +194,8 @@ def _learn(
         averages=block.features.back(block.weights[None] / block.weights.sum())[0],
         certificate=solution.certificate,
         training=_state_facts(raw, split, rows, solution, settings, C),
-        threshold=THRESHOLD,
+        threshold=threshold,
+        threshold_choice=cut,
         strength=choice,
         summary=summarise_training(source, solution, names, C, kind, settings.l1_ratio),
         reference=_see(raw, schema, rows, features, solution),
@@ -316,6 +326,26 @@ def _fit(
     )
     warn_of_outcome(solution)
     return solution, chosen, choice
+
+
+def _settle_threshold(
+    raw: Table,
+    rows: _Rows,
+    block: Block,
+    solution: Solution,
+    settings: Settings,
+    n_jobs: int | None,
+) -> tuple[float, ThresholdChoice | None]:
+    """The threshold as it was given, or as it is chosen on the rows trained on."""
+    rule = settings.threshold
+    if not isinstance(rule, ThresholdRule):
+        return float(rule), None
+    costs = None
+    if rule.costs is not None:
+        na = raw.na
+        costs = read_costs(rule.costs, raw, rows.labels[rows.trained], rows.trained, na)
+    choice = cross_threshold(rule, block, costs, solution, settings, n_jobs)
+    return choice.chosen.threshold, choice
 
 
 def _see(

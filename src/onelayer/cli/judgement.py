@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from onelayer.cli.amounts import amount, count
 from onelayer.cli.output import INDENT, paragraph, quote, show_text, tabulate
+from onelayer.cli.threshold import say_threshold
 
 if TYPE_CHECKING:
     from onelayer.audit import Group, GroupAudit
@@ -141,16 +142,16 @@ def _describe_decisions(found: "Evaluation", model: "Model", details: bool) -> l
     else:
         said = ", ".join(f"{_TITLES[name]} {_show(found.value_of(name))}" for name in names)
         lines += paragraph(said, INDENT)
-    return [*lines, *_describe_costs(found)]
+    return [*lines, *_describe_costs(found, model), *say_threshold(model)]
 
 
-def _describe_costs(found: "Evaluation") -> list[str]:
-    costs = found.costs
+def _describe_costs(found: "Evaluation", model: "Model") -> list[str]:
+    costs, yes = found.costs, quote(model.positive)
     if costs is None:
         return []
     return paragraph(
-        f"Cost a row: {costs.at_threshold:,.4g}; {costs.never:,.4g} if never and "
-        f"{costs.always:,.4g} if always said yes to.",
+        f"Cost a row: {costs.at_threshold:,.4g}; never saying {yes} {costs.never:,.4g}, always "
+        f"saying it {costs.always:,.4g}",
         INDENT,
     )
 

@@ -21,6 +21,7 @@ def training_options(command: Command) -> Command:
         *_options_of_columns(),
         table_options,
         *_options_of_fit(),
+        *_options_of_threshold(),
         *_options_of_long_tables(),
     )
     for decorate in reversed(options):
@@ -119,6 +120,44 @@ def _options_of_fit() -> list[Any]:
     ]
 
 
+def _options_of_threshold() -> list[Any]:
+    return [
+        click.option(
+            "--threshold",
+            metavar="P",
+            callback=_read_share_of_rows,
+            help="Say yes above this probability.  [default: 0.5]",
+        ),
+        *(
+            click.option(flag, metavar="COST", help=f"Choose it by costs: {what}, or a column.")
+            for flag, what in (
+                ("--cost-fp", "of a wrong yes"),
+                ("--cost-fn", "of a wrong no"),
+                ("--cost-tp", "of a right yes"),
+                ("--cost-tn", "of a right no"),
+            )
+        ),
+        click.option(
+            "--accept",
+            metavar="SHARE",
+            callback=_read_share_of_rows,
+            help="Choose it to say yes to so many rows, such as 30%.",
+        ),
+        click.option(
+            "--min-precision",
+            metavar="SHARE",
+            callback=_read_share_of_rows,
+            help="Choose it for at least so many right among the yes.",
+        ),
+        click.option(
+            "--max-fpr",
+            metavar="SHARE",
+            callback=_read_share_of_rows,
+            help="Choose it for at most so many yes among the no.",
+        ),
+    ]
+
+
 def _options_of_long_tables() -> list[Any]:
     return [
         click.option("--query", metavar="SELECT", help="What to ask a database, for a table."),
@@ -207,6 +246,44 @@ def _read_share(context: object, option: object, given: str | None) -> float | N
     return share
 
 
+def _read_share_of_rows(context: object, option: click.Parameter, given: str | None) -> Any:
+    """A share as 0.3 or 30%."""
+    if given is None:
+        return None
+    number = _to_number(given[:-1]) / 100 if given.endswith("%") else _to_number(given)
+    if not 0 <= number <= 1:
+        raise InputError(f"{option.opts[-1]} {given}: a share such as 0.3 or 30% is expected")
+    return number
+
+
+def _settle_threshold(given: dict[str, Any]) -> None:
+    """Put the one wish in the place of the options that say it."""
+    names = ("cost_fp", "cost_fn", "cost_tp", "cost_tn", "accept", "min_precision", "max_fpr")
+    wishes = {name: given.pop(name) for name in names if name in given}
+    if not wishes:
+        return
+    kinds = dict.fromkeys(
+        "costs" if name.startswith("cost") else f"--{name.replace('_', '-')}" for name in wishes
+    )
+    kinds |= {"--threshold": None} if "threshold" in given else {}
+    if len(kinds) > 1:
+        raise InputError(f"{' and '.join(kinds)} exclude each other: the threshold has one reason")
+    for name in ("cost_fp", "cost_fn"):
+        if "costs" in kinds and name not in wishes:
+            raise InputError(f"--{name.replace('_', '-')} is missing: what that mistake costs")
+    from onelayer.thresholds.choice import ThresholdRule
+
+    costs = {name: _to_cost(wishes.pop(name)) for name in list(wishes) if "cost" in name}
+    options: dict[str, Any] = {**costs, **wishes}
+    given["threshold"] = ThresholdRule(**options)
+
+
+def _to_cost(given: str) -> float | str:
+    """A number, or the name of a column."""
+    number = _to_number(given)
+    return given if math.isnan(number) else number
+
+
 def _read_ratio(context: object, option: object, given: str | None) -> float | None:
     share = None if given is None else _to_number(given)
     if share is not None and not 0 <= share <= 1:
@@ -241,6 +318,7 @@ def settle_options(options: dict[str, Any]) -> dict[str, Any]:
         raise InputError(f"--solver {given['solver']} knows no L1 penalty: leave out --l1-ratio")
     if "tol" in given and descends:
         raise InputError("--tol is not for gradient descent, which stops after --num-iterations")
+    _settle_threshold(given)
     if given.pop("no_cache", False):
         for name in ("cache", "resume"):
             if given.get(name):

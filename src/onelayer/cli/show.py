@@ -15,6 +15,7 @@ from onelayer.cli.sections import (
     say_certificate,
 )
 from onelayer.cli.summary import describe_summary
+from onelayer.cli.threshold import describe_threshold
 
 if TYPE_CHECKING:
     from onelayer.model import Model
@@ -54,10 +55,16 @@ def _describe(model: "Model", name: str, most: int | None) -> list[str]:
         "",
         *describe_own_evaluation(model),
         "",
+        *_describe_choice(model),
         *describe_summary(model, most),
         "",
         *say_certificate(model),
     ]
+
+
+def _describe_choice(model: "Model") -> list[str]:
+    lines = describe_threshold(model)
+    return [*lines, ""] if lines else []
 
 
 def _describe_facts(model: "Model") -> list[str]:

@@ -196,7 +196,8 @@ def to_document(model: "Model", output: str) -> dict[str, Any]:
             for each in model.schema.describe()
         ],
         **{name: sections[name] for name in ("training", "evaluation", "certificate")},
-        **({"strength": sections["strength"]} if "strength" in sections else {}),
+        "threshold": sections["threshold"],
+        **{name: sections[name] for name in ("strength", "threshold_choice") if name in sections},
     }
 
 

@@ -11,6 +11,7 @@ from onelayer.errors import InputError
 from onelayer.solvers.descent import Descent
 from onelayer.solvers.solution import Progress
 from onelayer.summary import WeightKind
+from onelayer.thresholds.choice import ThresholdRule
 
 LEAST_MEMORY = 100_000_000
 USUAL_PASSES = 12
@@ -69,7 +70,14 @@ class Settings:
     solver: str
     descent: Descent
     weight_kind: WeightKind
-    threshold: float
+    threshold: float | ThresholdRule
+
+    @property
+    def cost_columns(self) -> tuple[str, ...]:
+        """The columns that the costs of decisions are read from."""
+        rule = self.threshold
+        costs = rule.costs if isinstance(rule, ThresholdRule) else None
+        return () if costs is None else costs.columns
 
     @property
     def strength(self) -> float:
@@ -79,7 +87,7 @@ class Settings:
 
     def to_list(self) -> list[object]:
         """Plain values that tell one training from another."""
-        fit = [self.C, self.l1_ratio, self.tol, self.solver, self.weight_kind, self.threshold]
+        fit = [self.C, self.l1_ratio, self.tol, self.solver, self.weight_kind, repr(self.threshold)]
         descent = self.descent
         how = [descent.learning_rate, descent.num_iterations, descent.optimizer]
         return [__version__, *fit, *how, descent.batch_size]
@@ -109,6 +117,15 @@ def is_streamed(table: Any, memory: int | str | None) -> bool:
 def _is_many(name: str) -> bool:
     """Whether a name is that of a folder, or a pattern that no file has for its name."""
     return os.path.isdir(name) or (not os.path.exists(name) and any(c in name for c in "*?["))
+
+
+def check_costs(settings: Settings) -> None:
+    """Refuse costs that lie in columns: the rows on disk have no columns but those learnt from."""
+    if settings.cost_columns:
+        raise InputError(
+            f"costs in columns ({', '.join(settings.cost_columns)}) are for tables in memory: give "
+            "numbers, or leave out the memory limit"
+        )
 
 
 def check_memory(means: Means) -> None:

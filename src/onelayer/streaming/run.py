@@ -32,6 +32,7 @@ from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.stored import from_stored, to_stored
 from onelayer.streaming.asked import USUAL_PASSES, Means, Settings, Stage
+from onelayer.streaming.threshold import cross_threshold
 from onelayer.strength import Start, StrengthChoice, settle_strength
 from onelayer.table.plan import lay_out
 from onelayer.table.reading import Table
@@ -45,6 +46,9 @@ from onelayer.table.reference import (
 from onelayer.table.schema import Schema, read_weights
 from onelayer.table.stream import Batch, Stream
 from onelayer.table.survey import Split, find_trained, infer_from_survey, take_survey
+from onelayer.thresholds.choice import ThresholdChoice, ThresholdRule
+from onelayer.thresholds.costs import spread_costs
+from onelayer.thresholds.crossfit import MOST_ROWS
 from onelayer.workspace import Workspace, free_bytes
 
 Array = NDArray[Any]
@@ -201,6 +205,7 @@ class Run:
         warn_of_outcome(solution)
         size = int(min(REFERENCE_ROWS, rows.room // lay_out(schema).row_bytes + 1))
         sample = rows.take(rows.draw(min(size, rows.n_rows)))
+        threshold, cut = self._settle_threshold(rows, schema, solution, settings)
         model = Model(
             schema=schema,
             W=solution.W,
@@ -208,7 +213,8 @@ class Run:
             averages=where.centre,
             certificate=solution.certificate,
             training=self._state_facts(rows, solution, settings),
-            threshold=settings.threshold,
+            threshold=threshold,
+            threshold_choice=cut,
             strength=choice,
             summary=summarise_training(
                 rows,
@@ -223,6 +229,21 @@ class Run:
             best_column=find_best_column(sample, schema.feature_columns),
         )
         return replace(model, evaluation=self._judge(model))
+
+    def _settle_threshold(
+        self, rows: FileRows, schema: Schema, solution: Solution, settings: Settings
+    ) -> tuple[float, ThresholdChoice | None]:
+        """The threshold as given, or as chosen on as many of the rows as the memory holds."""
+        rule = settings.threshold
+        if not isinstance(rule, ThresholdRule):
+            return float(rule), None
+        most = int(min(MOST_ROWS, rows.room // lay_out(schema).row_bytes, rows.n_rows))
+        block = rows.take(rows.draw(most))
+        costs = None if rule.costs is None else spread_costs(rule.costs, block.labels[0])
+        # Fewer rows against the same penalty would be another model: each stands for several.
+        block = replace(block, weights=block.weights * (rows.n_rows / most))
+        choice = cross_threshold(rule, block, costs, solution, settings, self.means.n_jobs)
+        return choice.chosen.threshold, choice
 
     def _see(self, sample: Block, solution: Solution) -> Reference:
         """The rows trained on in bins: columns as the survey saw them, scores of a sample."""

@@ -199,3 +199,17 @@ class ThresholdChoice:
         if self.chosen not in self.curve:
             return "the curve must hold what was chosen"
         return find_outside(self, ("folds", "rows"), 1, math.inf)
+
+
+def check_threshold(threshold: float | ThresholdRule) -> None:
+    """Refuse a threshold that is neither a probability nor a rule.
+
+    >>> check_threshold(1.5)
+    Traceback (most recent call last):
+    onelayer.errors.InputError: threshold is 1.5, expected a probability from 0 to 1
+    """
+    if isinstance(threshold, ThresholdRule):
+        return
+    is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+    if not (is_number and 0 <= threshold <= 1):
+        raise InputError(f"threshold is {threshold!r}, expected a probability from 0 to 1")

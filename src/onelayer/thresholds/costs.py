@@ -1,5 +1,6 @@
 """What a decision costs, for each row of a table."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,27 @@ def read_costs(
             return np.full(len(labels), amount.value)
         return read_amounts(table, amount.column, there, na)[there]
 
+    return _pick(costs, labels, read)
+
+
+def spread_costs(costs: Costs, labels: NDArray[Any]) -> tuple[Array, Array]:
+    """The same for costs that are the same for every row.
+
+    >>> from onelayer.thresholds.choice import Fixed
+    >>> spread_costs(Costs(Fixed(1.0), Fixed(5.0)), np.array([0, 1]))
+    (array([1., 0.]), array([0., 5.]))
+    """
+
+    def read(amount: Amount) -> Array:
+        assert isinstance(amount, Fixed)
+        return np.full(len(labels), amount.value)
+
+    return _pick(costs, labels, read)
+
+
+def _pick(
+    costs: Costs, labels: NDArray[Any], read: Callable[[Amount], Array]
+) -> tuple[Array, Array]:
     is_positive = labels > 0
     called = np.where(is_positive, read(costs.tp), read(costs.fp))
     return called, np.where(is_positive, read(costs.fn), read(costs.tn))

@@ -67,7 +67,7 @@ def assess(
 
     Args:
         subject: The model.
-        parts: The rows; groups, drift and costs need their `table`.
+        parts: The rows; groups, drift and columns of costs need their `table`.
         run_rows, folder: As in `evaluate_batches`.
         n_jobs: Threads for the scores.
         drift: Whether to hold the rows to those trained on.
@@ -95,10 +95,10 @@ def assess(
             judge.add(part.labels, logits, part.weights)
             if rival is not None:
                 other.add(part.labels, _score(part.features, *rival, n_jobs), part.weights)
-            if part.table is None:
-                continue
             rows = _Rows.of(part, logits, subject)
-            for each in (*protected, moves, spent):
+            if spent is not None:
+                spent.add(rows)
+            for each in () if part.table is None else (*protected, moves):
                 if each is not None:
                     each.add(rows)
         found = judge.conclude()
@@ -131,7 +131,7 @@ def _name_baseline(column: str, found: Evaluation) -> Baseline:
 class _Rows:
     """The rows of a part with all that is added up of them."""
 
-    table: Table
+    table: Table | None
     there: NDArray[np.bool_]
     na: tuple[str, ...]
     labels: Array
@@ -143,14 +143,12 @@ class _Rows:
 
     @classmethod
     def of(cls, part: Labelled, logits: Array, subject: Subject) -> "_Rows":
-        assert part.table is not None
-        assert part.there is not None
         probabilities = np.asarray(sigmoid(logits))
         weights = np.ones(len(logits)) if part.weights is None else part.weights
         return cls(
             part.table,
-            part.there,
-            (*subject.schema.na, *part.table.na),
+            np.ones(len(logits), dtype=bool) if part.there is None else part.there,
+            (*subject.schema.na, *(() if part.table is None else part.table.na)),
             part.labels,
             weights,
             logits,
@@ -175,6 +173,7 @@ class _Groups:
 
     def add(self, rows: _Rows) -> None:
         """Add up some more rows."""
+        assert rows.table is not None
         if self.column.name not in rows.table.frame.columns:
             return
         raw = rows.table.frame[self.column.name]
@@ -267,6 +266,7 @@ class _Moves:
 
     def add(self, rows: _Rows) -> None:
         """Add up some more rows."""
+        assert rows.table is not None
         self.n, self._read = self.n + len(rows.labels), self._read + len(rows.there)
         self._unseen.update(rows.unseen)
         places = self.reference.score.place(rows.probabilities)
@@ -321,7 +321,8 @@ class _Spent:
 
     def add(self, rows: _Rows) -> None:
         """Add up some more rows."""
-        if any(name not in rows.table.frame.columns for name in self.costs.columns):
+        known = [] if rows.table is None else rows.table.frame.columns
+        if any(name not in known for name in self.costs.columns):
             return
         yes, no = read_costs(self.costs, rows.table, rows.labels, rows.there, rows.na)
         self.n += len(yes)

@@ -47,7 +47,7 @@ from onelayer.table.schema import Schema, read_weights
 from onelayer.table.stream import Batch, Stream
 from onelayer.table.survey import Split, find_trained, infer_from_survey, take_survey
 from onelayer.thresholds.choice import ThresholdChoice, ThresholdRule
-from onelayer.thresholds.costs import spread_costs
+from onelayer.thresholds.costs import read_costs
 from onelayer.thresholds.crossfit import MOST_ROWS
 from onelayer.workspace import Workspace, free_bytes
 
@@ -239,7 +239,10 @@ class Run:
             return float(rule), None
         most = int(min(MOST_ROWS, rows.room // lay_out(schema).row_bytes, rows.n_rows))
         block = rows.take(rows.draw(most))
-        costs = None if rule.costs is None else spread_costs(rule.costs, block.labels[0])
+        costs = None
+        if rule.costs is not None:
+            every = np.ones(most, dtype=bool)
+            costs = read_costs(rule.costs, None, block.labels[0], every)
         # Fewer rows against the same penalty would be another model: each stands for several.
         block = replace(block, weights=block.weights * (rows.n_rows / most))
         choice = cross_threshold(rule, block, costs, solution, settings, self.means.n_jobs)

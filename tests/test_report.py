@@ -13,11 +13,11 @@ from cli_run import refused, run
 from loans import draw_loans
 
 from onelayer import InputError, Model, train, write_report
+from onelayer.holdout import holdout_mask
 from onelayer.markup import render
 from onelayer.markup.axes import linear_axis, log_axis
 from onelayer.report import open_source, render_report
 from onelayer.report.judgement import judge_table
-from onelayer.training import holdout_mask
 
 LOANS = draw_loans(500, seed=3)
 

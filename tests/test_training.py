@@ -16,10 +16,11 @@ from sklearn.linear_model import LogisticRegression
 from onelayer import network
 from onelayer.errors import ConvergenceWarning, DataWarning, InputError, LearningRateWarning
 from onelayer.evaluate import evaluate
+from onelayer.holdout import holdout_mask
 from onelayer.model import Model
 from onelayer.solvers.solution import Progress
 from onelayer.table.reading import read_table
-from onelayer.training import holdout_mask, train
+from onelayer.training import train
 
 Array = NDArray[Any]
 LOANS = draw_loans()

@@ -12,6 +12,7 @@ from onelayer.blocks import Block
 from onelayer.encoding import encode_rows, read_rows
 from onelayer.errors import InputError
 from onelayer.features.mixed import MixedFeatures
+from onelayer.holdout import find_training_rows
 from onelayer.inference import scale_weights
 from onelayer.model import Model
 from onelayer.network import sigmoid
@@ -22,7 +23,6 @@ from onelayer.summary import BIAS
 from onelayer.table.reading import Table, read_table
 from onelayer.table.stream import open_stream, read_whole
 from onelayer.table.values import list_some, suggest
-from onelayer.training import find_training_rows
 
 Array = NDArray[Any]
 

@@ -20,6 +20,7 @@ from onelayer.evaluation import Evaluation
 from onelayer.facts import TrainingFacts, state_solution
 from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
+from onelayer.holdout import draw_holdout, is_long
 from onelayer.inference import check_weight_kind, scale_weights, summarise_training
 from onelayer.labelling import Labelled
 from onelayer.loss import SigmoidLoss
@@ -27,7 +28,6 @@ from onelayer.model import Model
 from onelayer.naming import Naming
 from onelayer.network import sigmoid
 from onelayer.outcome import warn_of_outcome, warn_of_strength
-from onelayer.rows.lots import hold_out
 from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.descent import seed_descent
@@ -40,7 +40,7 @@ from onelayer.table.reading import Table, cut_batches, read_table
 from onelayer.table.reference import REFERENCE_ROWS, Reference, bin_columns, bin_scores
 from onelayer.table.schema import Schema, infer_schema, read_weights
 from onelayer.table.stream import open_stream
-from onelayer.table.survey import Split, infer_from_survey, sample_size, take_survey
+from onelayer.table.survey import Split, infer_from_survey, take_survey
 from onelayer.table.target import infer_target
 from onelayer.thresholds.choice import ThresholdChoice, ThresholdRule, check_threshold
 from onelayer.thresholds.costs import read_costs
@@ -204,28 +204,6 @@ def _learn(
     return replace(model, evaluation=_judge(model, raw, rows, features, n_jobs))
 
 
-def holdout_mask(labels: Array, share: float, seed: int) -> NDArray[np.bool_]:
-    """True for the rows held out: `share` of each class, drawn at random.
-
-    Of no class the last row is held out, so that there is always something to train on.
-
-    Parameters
-    ----------
-    labels: (n,) 0, 1, or nan for rows that are not there (no target, no weight).
-    share: 0 up to 1. seed: of NumPy's `default_rng`.
-
-    >>> holdout_mask(np.array([0.0, 0.0, 1.0, 1.0]), 0.5, seed=0).sum()
-    np.int64(2)
-    """
-    held = np.zeros(len(labels), dtype=bool)
-    # One shuffle for both classes: which of them is called 1 changes nothing.
-    shuffled = np.random.default_rng(seed).permutation(np.flatnonzero(~np.isnan(labels)))
-    for label in (0, 1):
-        rows = shuffled[labels[shuffled] == label]
-        held[rows[: min(round(share * len(rows)), max(0, len(rows) - 1))]] = True
-    return held
-
-
 @dataclass(frozen=True)
 class _Rows:
     """What is known of each row: its label, its weight, and what it is used for."""
@@ -240,13 +218,8 @@ class _Rows:
         return Block(features, self.labels[None], self.weights).take(np.flatnonzero(chosen))
 
 
-def _is_long(raw: Table) -> bool:
-    """Whether a table is too long to be looked at whole: then it is surveyed, as on disk."""
-    return raw.frame.height > sample_size(raw.frame.width)
-
-
 def _infer(raw: Table, split: Split, choices: dict[str, Any], trained: NDArray[np.bool_]) -> Schema:
-    if not _is_long(raw):
+    if not is_long(raw):
         return infer_schema(
             raw, target=split.target, weight=split.weight, training=trained, **choices
         )
@@ -261,7 +234,7 @@ def _draw_rows(raw: Table, split: Split, positive: Any) -> _Rows:
     if split.weight is not None:
         weights = read_weights(raw, split.weight, raw.na)
     there, share = ~np.isnan(labels) & (weights > 0), split.holdout
-    held = _draw_holdout(raw, labels, there, share, split.seed)
+    held = draw_holdout(raw, labels, there, share, split.seed)
     if share > 0 and not held.any():
         warnings.warn(
             f"{raw.name}: {there.sum():,} rows are too few to hold {share:.0%} of each class out: "
@@ -393,43 +366,3 @@ def _state_facts(
         holdout=float(split.holdout),
         **state_solution(solution),
     )
-
-
-def find_training_rows(model: Model, raw: Table) -> NDArray[np.bool_]:
-    """Find again the rows of a table that a model was trained on: (n,), True for each.
-
-    Raises
-    ------
-    InputError: it is another table; or the model does not say which rows were held out.
-    """
-    facts = model.training
-    if None not in (facts.sha256, raw.sha256) and facts.sha256 != raw.sha256:
-        raise InputError(
-            f"{raw.name} is not the table that the model was trained on, {facts.table}: its "
-            "SHA-256 is another one"
-        )
-    labels, weights = model.schema.labels(raw), model.schema.weights(raw)
-    there = ~np.isnan(labels) & (True if weights is None else weights > 0)
-    share = facts.holdout
-    if share is None:  # the usual ones have two digits
-        share = round(facts.holdout_rows / (facts.rows + facts.holdout_rows), 2)
-    share = share if facts.holdout_rows else 0.0
-    rows = np.asarray(there & ~_draw_holdout(raw, labels, there, share, facts.seed))
-    if (int(rows.sum()), int(labels[rows].sum())) != (facts.rows, facts.positives):
-        raise InputError(
-            f"{raw.name} is not the table that the model was trained on, {facts.table}: "
-            f"{facts.rows:,} rows were, {facts.positives:,} of them {model.positive!r}, and it has "
-            f"{int(rows.sum()):,} and {int(labels[rows].sum()):,}"
-        )
-    return rows
-
-
-def _draw_holdout(
-    raw: Table, labels: Array, there: NDArray[np.bool_], share: float, seed: int
-) -> NDArray[np.bool_]:
-    """Which rows are held out: of a short table a share of each class, drawn at random; of a long
-    one each row by its number, as on disk.
-    """
-    if _is_long(raw):
-        return there & hold_out(np.arange(len(labels)), share, seed)
-    return holdout_mask(np.where(there, labels, np.nan), share, seed)

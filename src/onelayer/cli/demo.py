@@ -143,9 +143,9 @@ def _find_refusal(model_file: str, table: str) -> tuple[int, list[str]]:
     """The first application held out that bank and model refuse, from 1, and its largest pushes."""
     import numpy as np
 
+    from onelayer.holdout import holdout_mask
     from onelayer.model import Model
     from onelayer.table.reading import read_table
-    from onelayer.training import holdout_mask
 
     model, raw = Model.load(model_file), read_table(table)
     labels = model.schema.labels(raw)

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from onelayer.evaluate import Evaluation
+from onelayer.holdout import holdout_mask
 from onelayer.markup.words import count
 from onelayer.model import Model
 from onelayer.report.survey import Judged, Survey, find_labels, survey_table
 from onelayer.rows.lots import hold_out
 from onelayer.table.reading import Table
 from onelayer.table.survey import sample_size
-from onelayer.training import holdout_mask
 
 Batches = Callable[[], Iterator[tuple[int, Table]]]
 ALIKE = 1e-9  # relative: two sums of the same losses

@@ -7,6 +7,7 @@ gradients and the test for dependent columns all need.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,19 @@ class Coordinates:
     weight: float
     sampled: bool = False
 
-    @property
+    @cached_property
     def residual_centre(self) -> Array:
         """The part of the centre that tiles have not taken off."""
         return self.centre - self.shift
+
+    @cached_property
+    def scale(self) -> Array:
+        """1 / spread, (p,)."""
+        return 1 / self.spread
+
+    @cached_property
+    def any_frozen(self) -> bool:
+        return bool(self.frozen.any())
 
     @property
     def reach(self) -> Array:
@@ -78,7 +88,7 @@ class Coordinates:
 
     def to_tiles(self, theta: Array) -> tuple[Array, Array]:
         """The weights and biases to use on tiles as they are read (raw, or shifted)."""
-        W = theta[:, :-1] / self.spread
+        W = theta[:, :-1] * self.scale
         return W, theta[:, -1] - W @ self.residual_centre
 
 

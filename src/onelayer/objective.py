@@ -155,25 +155,32 @@ class Objective:
 
     def standardise(self, dW: Array, db: Array) -> Array:
         """Slopes by the tiles' weights and biases to slopes by theta, in Fortran order."""
+        slopes = np.empty((self.width, len(db)))
+        for own in self.pieces(PIECE):
+            self.standardise_piece(own, dW, db, slopes[own])
+        return slopes.T
+
+    def pieces(self, length: int) -> list[slice]:
+        """The parameters of an output, some at a time."""
+        return [slice(a, min(a + length, self.width)) for a in range(0, self.width, length)]
+
+    def standardise_piece(self, own: slice, dW: Array, db: Array, out: Array) -> None:
+        """The same of some parameters, to `out` (own, n_outputs)."""
         where, p = self.where, self.width - 1
-        centre, scale = where.residual_centre[:, None], (1 / where.spread)[:, None]
-        slopes, sizes = np.empty((self.width, len(db))), np.zeros(len(db))
-        pieces = [slice(start, min(start + PIECE, p)) for start in range(0, p, PIECE)]
-        for own in pieces:  # some columns at a time, which stay in cache
-            part = np.multiply(centre[own], db, out=slopes[own])
-            np.subtract(dW.T[own], part, out=part)
-            part *= scale[own]
-            sizes += np.einsum("jk,jk->k", part, part)
-        slopes[-1] = db
-        slopes[where.frozen] = 0
+        weights, columns = out[: p - own.start], slice(own.start, min(own.stop, p))
+        np.multiply(where.residual_centre[columns, None], db, out=weights)
+        np.subtract(dW.T[columns], weights, out=weights)
+        weights *= where.scale[columns, None]
+        if own.stop > p:
+            out[-1] = db
+        if where.any_frozen:
+            out[where.frozen[own]] = 0
         if isinstance(self.loss, SoftmaxLoss):
             # The classes' slopes add up to 0. What rounding leaves of that would be blown up by
             # 1 / penalty, the only curvature along that direction; the class of the largest
             # slopes takes it.
-            largest = sizes.argmax()
-            for own in [*pieces, slice(p, p + 1)]:
-                slopes[own, largest] -= slopes[own].sum(axis=1)
-        return slopes.T
+            largest = np.einsum("jk,jk->k", out, out).argmax()
+            out[:, largest] -= out.sum(axis=1)
 
     def _hessian(self, second: Array) -> Array:
         """Put the pairs' blocks into standardised coordinates and add the penalty."""

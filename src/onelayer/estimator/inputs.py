@@ -18,7 +18,7 @@ Array = NDArray[Any]
 MOST_COUNTED = 1000  # classes
 LARGEST_CLASS = 2**53
 CHUNK = 1 << 16  # labels looked at together
-TURNED_VALUES = 1 << 22  # values at a time that are turned from rows to columns
+SORTED_VALUES = 1 << 17  # places at a time that are sorted, in cache
 FULL_ENOUGH = 2 / 3  # a sparse matrix fuller than this takes more memory than a dense one
 
 
@@ -133,25 +133,20 @@ def to_features(X: Any, fullest: float = FULL_ENOUGH) -> Features:
 def _has_parts(X: Any) -> bool:
     """Whether some entry is stored in several parts, to be added up.
 
-    Rows need not be sorted for that: sorting a table takes longer than fitting it may. Turned to
-    columns, parts of one entry lie side by side.
+    Rows need not be sorted for that: sorting a table takes longer than fitting it may. The places
+    of a few rows at a time are, as numbers of one word.
     """
     if X.has_sorted_indices:
         return not X.has_canonical_format
-    step = max(1, TURNED_VALUES * X.shape[0] // max(1, X.nnz))
-    for start in range(0, X.shape[0], step):
-        first, last = X.indptr[start], X.indptr[min(start + step, X.shape[0])]
-        pattern = sparse.csr_array(
-            (
-                np.zeros(last - first, dtype=np.int8),
-                X.indices[first:last],
-                X.indptr[start : start + step + 1] - first,
-            ),
-            shape=(min(step, X.shape[0] - start), X.shape[1]),
-        ).tocsc()
-        rows, again = pattern.indices, np.empty(pattern.nnz, dtype=bool)
-        again[:1], again[1:] = False, rows[1:] == rows[:-1]
-        again[pattern.indptr[:-1][pattern.indptr[:-1] < pattern.nnz]] = False  # first of a column
-        if again.any():
+    n, p = X.shape
+    word = np.dtype("u4") if p < 1 << 32 else np.dtype("u8")
+    step = max(1, min(SORTED_VALUES * n // max(1, X.nnz), np.iinfo(word).max // max(1, p)))
+    for start in range(0, n, step):
+        borders = X.indptr[start : start + step + 1]
+        rows = np.arange(len(borders) - 1, dtype=word) * np.asarray(p, dtype=word)
+        places = np.repeat(rows, np.diff(borders))
+        places += X.indices[borders[0] : borders[-1]].astype(word)
+        places.sort()
+        if (places[1:] == places[:-1]).any():
             return True
     return False

@@ -1,6 +1,7 @@
 """Compressed sparse rows."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -77,14 +78,14 @@ class SparseFeatures:
 
     def back(self, R: Array) -> Array:
         if len(R) == 1:
-            return np.asarray(self._transposed() @ R[0])[None]
+            return np.asarray(self._transposed @ R[0])[None]
         # In Fortran order, as the product leaves it: turning it costs as much as the product.
-        return np.asarray(self._transposed() @ np.ascontiguousarray(R.T)).T
+        return np.asarray(self._transposed @ np.ascontiguousarray(R.T)).T
 
     def curvature(self, q: Array) -> Array:
         if self.row_values > DENSE_ENOUGH * self.n_columns:
             return self._curvature_by_parts(q)
-        return np.asarray((self._transposed() @ self.scaled(q)).toarray())
+        return np.asarray((self._transposed @ self.scaled(q)).toarray())
 
     def _curvature_by_parts(self, q: Array) -> Array:
         """The same, a few rows at a time written out with their zeros."""
@@ -176,15 +177,16 @@ class SparseFeatures:
         data, indices = self.values.data, self.values.indices
         least, most = (min(data.min(), 0), max(data.max(), 0)) if len(data) else (0.0, 0.0)
         low, high = np.maximum(least, -lengths), np.minimum(most, lengths)
-        full = self.values[[0]].indices
+        full, borders = indices[: self.values.indptr[1]], self.values.indptr
         for row in np.linspace(0, self.n_rows - 1, 8).astype(int):
-            full = np.intersect1d(full, self.values[[row]].indices)
+            full = full[np.isin(full, indices[borders[row] : borders[row + 1]])]
         for column in full:
             held = data[indices == column]
             if len(held) == self.n_rows:
                 low[column], high[column] = held.min(), held.max()
         return low, high
 
+    @cached_property
     def _transposed(self) -> Any:
         """The same three arrays read as the columns of the transposed matrix."""
         parts = (self.values.data, self.values.indices, self.values.indptr)

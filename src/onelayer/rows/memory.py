@@ -58,6 +58,7 @@ class MemoryRows:
         # Where a block holds hardly more values than there are columns, adding up its sums would
         # cost as much as making them; some blocks there must be, for the threads.
         count = min(count, max(FEWEST, values // (4 * max(1, block.features.n_columns))))
+        count = 1 << (count.bit_length() - 1)  # even work for any power of two of threads
         step = max(1, -(-n_rows // count))
         self.borders = [(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
         self._pool: ThreadPoolExecutor | None = None
@@ -72,21 +73,25 @@ class MemoryRows:
 
     def map(self, task: Callable[[Block], T]) -> Iterator[T]:
         """One result a block, in order; at most one more than threads is under way at a time."""
-        if self.n_jobs == 1 or len(self.borders) == 1:
-            for start, stop in self.borders:
-                yield task(self._between(start, stop))
+        return self.stream(lambda border: task(self._between(*border)), self.borders)
+
+    def stream(self, task: Callable[[S], T], pieces: Iterable[S]) -> Iterator[T]:
+        """`task(piece)` for each piece in order, as `map` does for blocks."""
+        waiting = list(pieces)
+        if self.n_jobs == 1 or len(waiting) == 1:
+            yield from map(task, waiting)
             return
-        pool, waiting = self._threads(), iter(self.borders)
+        pool, later = self._threads(), iter(waiting)
 
-        def submit(border: tuple[int, int]) -> Future[T]:
+        def submit(piece: S) -> Future[T]:
             # np.errstate lives in the context, which threads do not inherit.
-            return pool.submit(copy_context().run, lambda: task(self._between(*border)))
+            return pool.submit(copy_context().run, task, piece)
 
-        under_way = [submit(border) for border in islice(waiting, self.n_jobs + 1)]
+        under_way = [submit(piece) for piece in islice(later, self.n_jobs + 1)]
         try:
             while under_way:
                 yield under_way.pop(0).result()
-                under_way.extend(submit(border) for border in islice(waiting, 1))
+                under_way.extend(submit(piece) for piece in islice(later, 1))
         finally:
             for future in under_way:
                 future.cancel()

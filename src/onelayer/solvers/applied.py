@@ -97,8 +97,7 @@ def weigh_residual(objective: Objective, around: Surroundings, residual: Array) 
     if not np.isfinite(objective.C):
         return np.zeros(objective.groups)
     r = residual[:, :-1]
-    parts = np.einsum("jk,jk,j->k", r.T, r.T, 1 / objective.penalty[:-1])
-    weights = parts.reshape(objective.groups, -1).sum(axis=1)
+    weights = dots(objective, r / objective.penalty[:-1], r)
     return np.asarray(np.sqrt(weights) + _weigh_bias_residual(objective, around, residual))
 
 

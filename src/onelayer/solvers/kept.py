@@ -5,22 +5,25 @@ the logits (n_outputs, n) of the current point and of the step are worth keeping
 length then costs no pass, and a product with the Hessian is one product with the rows each way.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, reduce
+from operator import iadd
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import Block
 from onelayer.errors import InputError
+from onelayer.features import Features
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation, Objective, bias_curvature
 from onelayer.solvers.bordered import find_apart
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
+PIECE = 1 << 14
 CHUNK = 10  # outputs that one thread sums at a time where sums over blocks would be too wide
 
 
@@ -65,6 +68,10 @@ class KeptRows:
         self.by_output = (
             objective.n_outputs > CHUNK and 2 * merged > block.n_rows * block.features.row_values
         )
+        # Parameters of which a few vectors stay in cache.
+        self.pieces = objective.pieces(max(1, PIECE // objective.n_outputs))
+        # Views of rows are cut once, as cutting sparse ones takes longer than short products do.
+        self._cut = [list(self._tiles(border)) for border in self.rows.borders if self._is_kept]
 
     @cached_property
     def apart(self) -> slice:
@@ -76,34 +83,65 @@ class KeptRows:
         W, bias = self.objective.where.to_tiles(V)
         out = np.empty((len(V), self.rows.n_rows))
 
-        def fill(border: tuple[int, int]) -> None:
-            start = border[0]
-            for tile in self.rows.block.rows(*border).tiles():
-                stop = start + tile.n_rows
-                np.add(tile.features.linear(W), bias[:, None], out=out[:, start:stop])
-                start = stop
+        def fill(number: int) -> None:
+            for own, tile in self._pieces(number):
+                np.add(tile.linear(W), bias[:, None], out=out[:, own])
 
-        self.rows.run(fill, self.rows.borders)
+        self.rows.run(fill, range(len(self.rows.borders)))
         return out
+
+    @property
+    def _is_kept(self) -> bool:
+        return self.rows.block.features.in_place
+
+    def _pieces(self, number: int) -> Iterator[tuple[slice, Features]]:
+        """The tiles of a block of this number, each with the rows that it has."""
+        border = self.rows.borders[number]
+        start = border[0]
+        for tile in self._cut[number] if self._is_kept else self._tiles(border):
+            yield slice(start, start + tile.n_rows), tile
+            start += tile.n_rows
+
+    def _tiles(self, border: tuple[int, int]) -> Iterator[Features]:
+        return (tile.features for tile in self.rows.block.rows(*border).tiles())
 
     def back(self, R: Array) -> Array:
         """Sums over the rows of R (n_outputs, n) times each column, (n_outputs, p + 1)."""
+        return self.sum_slopes(R, lambda own, slopes: None)[0]
+
+    def sum_slopes(self, R: Array, finish: Callable[[slice, Array], T]) -> tuple[Array, list[T]]:
+        """The same, and what `finish` makes of some parameters' slopes (own, n_outputs) each, as
+        they are still in cache: it may change them."""
+        objective, db = self.objective, R.sum(axis=1)
         dW = self._back_by_output(R) if self.by_output else self._back_by_row(R)
-        return self.objective.standardise(dW, R.sum(axis=1))
+        out = np.empty((objective.width, len(R)))
+
+        def fill(own: slice) -> T:
+            objective.standardise_piece(own, dW, db, out[own])
+            return finish(own, out[own])
+
+        return out.T, self.rows.run(fill, self.pieces)
 
     def _back_by_row(self, R: Array) -> Array:
-        beside = self.rows.beside(R)
-        return beside.reduce(lambda block: _sum_tiles(block.tiles()))
+        """Sums over each block, merged in the blocks' order."""
+
+        def add(number: int) -> Array:
+            return reduce(iadd, (tile.back(R[:, own]) for own, tile in self._pieces(number)))
+
+        return reduce(iadd, self.rows.stream(add, range(len(self.rows.borders))))
 
     def _back_by_output(self, R: Array) -> Array:
         """Each thread sums some outputs over all rows: no wide sums to add up afterwards."""
-        beside = self.rows.beside(R).block
         out = np.zeros((self.objective.width - 1, len(R))).T
 
         def fill(first: int) -> None:
             own = slice(first, first + CHUNK)
-            for tile in beside.tiles():
-                out[own] += tile.features.back(tile.labels[own])
+            if self._is_kept:
+                out[own] = self.rows.block.features.back(R[own])
+                return
+            for number in range(len(self.rows.borders)):
+                for rows, tile in self._pieces(number):
+                    out[own] += tile.back(R[own, rows])
 
         self.rows.run(fill, range(0, len(R), CHUNK))
         return out
@@ -112,9 +150,12 @@ class KeptRows:
         """The Hessian times V, and V's logits."""
         moved = self.linear(V)
         turned = self._turn(terms, moved)
-        out = self.back(turned)
-        out += self.objective.penalty * V
-        return out, moved
+        penalty = self.objective.penalty
+
+        def add(own: slice, slopes: Array) -> None:
+            slopes += penalty[own, None] * V.T[own]
+
+        return self.sum_slopes(turned, add)[0], moved
 
     def _turn(self, terms: Terms, moved: Array) -> Array:
         """Second derivatives by the logits times `moved`, (n_outputs, n)."""
@@ -175,12 +216,18 @@ class KeptRows:
 
         Sums over the rows once. The evaluation holds the gradient per group, uncopied.
         """
-        objective = self.objective
-        gradient = self.back(terms.residual) + objective.penalty * theta
-        ridge = 0.5 * (objective.penalty * np.square(theta)).sum(axis=1)
+        objective, penalty = self.objective, self.objective.penalty
+
+        def add(own: slice, slopes: Array) -> Array:
+            pull = penalty[own, None] * theta.T[own]
+            slopes += pull
+            return np.asarray(np.einsum("jk,jk->k", pull, theta.T[own]))
+
+        gradient, parts = self.sum_slopes(terms.residual, add)
+        ridge = 0.5 * np.sum(parts, axis=0).reshape(objective.groups, -1).sum(axis=1)
         by_group = gradient[None] if objective.groups == 1 else gradient
         evaluation = Evaluation(
-            value=terms.loss + ridge.reshape(objective.groups, -1).sum(axis=1),
+            value=terms.loss + ridge,
             loss=terms.loss,
             gradient=by_group,
             miss=terms.miss,
@@ -189,12 +236,3 @@ class KeptRows:
             bias_curvature=terms.bias_curvature,
         )
         return evaluation, gradient
-
-
-def _sum_tiles(tiles: Iterator[Block]) -> Array:
-    """R X' over the tiles, whose labels are R."""
-    first = next(tiles)
-    total = first.features.back(first.labels)
-    for tile in tiles:
-        total += tile.features.back(tile.labels)
-    return total

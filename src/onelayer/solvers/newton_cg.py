@@ -30,7 +30,8 @@ from onelayer.solvers.kept import KeptRows, Terms
 from onelayer.solvers.line_search import search_lengths
 from onelayer.solvers.preconditioner import choose_preconditioner
 from onelayer.solvers.second_order import Method, Point, State, Watch
-from onelayer.solvers.solution import Solution, is_low
+from onelayer.solvers.solution import Progress, Solution, is_low
+from onelayer.solvers.subspace import approach
 
 Array = NDArray[Any]
 
@@ -96,13 +97,10 @@ def solve(
     if not np.isfinite(objective.C):
         tol *= SHARPER
     rules = Rules(KeptRows(objective), tol, find_farthest_row(objective))
+    watch = watch or (lambda progress: None)
     theta = np.asfortranarray(objective.start() if start is None else start)
-    place = _look(rules, theta, rules.kept.linear(theta))
-    state = State(theta, place.evaluation, (), 1, 0, (), (), ("",) * objective.groups)
-    pace = Pace(
-        choose_preconditioner(rules.kept, place.terms, None, 0), np.full(objective.groups, np.inf)
-    )
-    length, watch = 0.0, watch or (lambda progress: None)
+    place, state, pace, before = _begin(rules, theta, watch)
+    length = 0.0
     while True:
         judged, step = _judge(rules, place, state, length, pace)
         if judged.status != state.status and not place.fresh:
@@ -127,8 +125,30 @@ def solve(
             iteration=state.iteration + 1,
         )
     seconds = time.perf_counter() - began
+    state = replace(state, history=(*before, *state.history))
     solution = second_order.finish(_METHOD, objective, state, tol, seconds)
     return _prove_by_factor(objective, solution, tol)
+
+
+def _begin(
+    rules: Rules, theta: Array, watch: Watch
+) -> tuple[Place, State, Pace, tuple[Progress, ...]]:
+    """Where the steps over a subspace lead, if there is a penalty to weigh the slope with and the
+    Hessian itself is not at hand; and what they have told."""
+    objective, unknown = rules.kept.objective, np.full(rules.kept.objective.groups, np.inf)
+    told: tuple[Progress, ...] = ()
+    precondition, passes = None, 0
+    apart = rules.kept.apart
+    if np.isfinite(objective.C) and apart.stop == apart.start:
+        found = approach(rules.kept, theta, rules.tol, rules.far, watch)
+        theta, precondition, passes = found.theta, found.precondition, found.passes
+        told = found.history[:-1]  # the last point is looked at once more
+    place = _look(rules, theta, rules.kept.linear(theta))
+    if precondition is None:
+        precondition = choose_preconditioner(rules.kept, place.terms, None, 0)
+    none = ("",) * objective.groups
+    state = State(theta, place.evaluation, (), passes + 1, len(told), (), (), none)
+    return place, state, Pace(precondition, unknown), told
 
 
 def _prove_by_factor(objective: Objective, found: Solution, tol: float) -> Solution:

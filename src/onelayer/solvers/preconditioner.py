@@ -27,6 +27,7 @@ Preconditioner = Callable[[Array], Array]
 MANY = 15  # products for one equation, beyond which the exact diagonal is worth a pass
 LARGEST = 3000  # parameters whose Hessian is factored as a whole: 72 MB
 ROWS_AT_A_TIME = 512
+FAR_APART = 1e4  # curvature over penalty beyond which columns' scales matter
 WIDEST_BLOCK = 800  # columns: beyond, a class's own block costs more than it saves
 ROWS_PER_PARAMETER = 1.5  # rows that such matrices are summed over
 FEWEST_ROWS = 1000
@@ -37,14 +38,28 @@ def choose_preconditioner(
 ) -> Preconditioner:
     """The rough inverse to use next, after `products` were made with the current one.
 
-    A better one is made once those have cost more than making it. A softmax has its Hessian
-    from some rows factored where it is small, or each class's own block; all else a diagonal.
+    A better one is made once those have cost more than making it.
     """
-    objective, features = kept.objective, kept.rows.block.features
     if kept.apart.stop > kept.apart.start:
         return _choose_bordered(kept, terms, current, products)
     if current is None:
         return invert_diagonal(kept, terms, exact=False)
+    better = factor_some_rows(kept, terms, products)
+    if better is None and products > MANY and not _has_blocks(kept):
+        better = invert_diagonal(kept, terms, exact=True)
+    return current if better is None else better
+
+
+def _has_blocks(kept: KeptRows) -> bool:
+    objective = kept.objective
+    whole = kept.softmax and objective.size <= LARGEST
+    return whole or objective.width - 1 <= WIDEST_BLOCK
+
+
+def factor_some_rows(kept: KeptRows, terms: Terms, products: int) -> Preconditioner | None:
+    """The Hessian of some rows factored where it is small, or each class's own block of it; None
+    where neither is small, or `products` have not yet cost as much."""
+    objective, features = kept.objective, kept.rows.block.features
     n, p, k = kept.rows.n_rows, objective.width - 1, objective.n_outputs
     is_sparse = SPARSE_SHARE * features.row_values < p
     spent = products * cost_of_product(n, features.row_values, k, is_sparse)
@@ -56,9 +71,7 @@ def choose_preconditioner(
         m = min(n, max(FEWEST_ROWS, int(4 * ROWS_PER_PARAMETER * p)))
         if spent > cost_of_blocks(m, p, k):
             return invert_blocks(kept, terms, m)
-    elif products > MANY:
-        return invert_diagonal(kept, terms, exact=True)
-    return current
+    return None
 
 
 def _choose_bordered(
@@ -91,6 +104,25 @@ def invert_diagonal(kept: KeptRows, terms: Terms, exact: bool) -> Preconditioner
     diagonal = data + objective.penalty
     # A parameter that nothing curves has no slope either.
     inverse = np.asfortranarray(1 / np.where(diagonal > 0, diagonal, 1.0))
+    return lambda r: r * inverse
+
+
+def soften_diagonal(kept: KeptRows, terms: Terms) -> Preconditioner | None:
+    """The geometric mean of the inverse penalty and of `invert_diagonal`; None where columns differ
+    so much in scale that the diagonal itself is needed.
+
+    Where most columns are curved by hardly more than the penalty, the few that all rows have in
+    common hang together, and each alone seems to be curved more than it is.
+    """
+    objective = kept.objective
+    total, penalty = np.diag(terms.bias_curvature)[:, None], objective.penalty
+    with np.errstate(divide="ignore", over="ignore"):
+        if total.max() / penalty[:-1].min(initial=np.inf) > FAR_APART:
+            return None
+        inverse = 1 / np.sqrt(penalty * (penalty + total))
+    inverse[:, -1] = 1 / total[:, 0]
+    inverse[:, objective.where.frozen] = 0
+    inverse = np.asfortranarray(inverse)
     return lambda r: r * inverse
 
 

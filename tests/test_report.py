@@ -213,6 +213,11 @@ def test_ticks_are_round_and_within():
     ]
 
 
+def test_a_model_without_an_evaluation_shows_itself():
+    model = train(LOANS, target="approve", holdout=0)
+    assert "none were held out" in model._repr_html_()
+
+
 def test_templates_refuse_a_value_that_is_not_there():
     with pytest.raises(Exception, match="'text' is undefined"):
         render("value.html.jinja")

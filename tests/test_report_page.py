@@ -419,6 +419,25 @@ def test_hostile_names_and_values_stay_text(browser, tmp_path):
     assert 0 < read_probability(browser) < 1
 
 
+def test_notebooks_show_models_and_evaluations(browser, loans, tmp_path):
+    """Two of them on one page share no name; pictures and tables are as in the report."""
+    _, model, _ = loans
+    other = model.evaluate(make_loans(300, seed=5))
+    fragments = [each._repr_html_() for each in (model, model.evaluation, other)]
+    assert max(map(len, fragments)) < 60_000
+    path = tmp_path / "notebook.html"
+    path.write_text("<!doctype html><title>notebook</title>" + "".join(fragments), "utf-8")
+    open_page(browser, path)
+    assert list_errors(browser) == []
+    assert list_requests(browser) == [path.as_uri()]
+    ids = browser.execute_script("return [...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(set(ids)) == len(ids) == 3 * (1 + 4 + 4)
+    text = browser.execute_script("return document.body.innerText")
+    assert f"{model.evaluation.roc_auc:.4f}" in text
+    assert f"{other.roc_auc:.4f}" in text
+    assert f"of the {model.evaluation.n} rows held out" in text.lower()
+
+
 def test_nothing_but_the_page_s_own_script_runs(page):
     page.execute_script(
         "const script = document.createElement('script'); script.textContent = 'window.pwned = 1';"

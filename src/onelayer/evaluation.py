@@ -6,6 +6,9 @@ from typing import Any
 
 from onelayer.audit import GroupAudit
 from onelayer.drift import Drift
+from onelayer.markup import name_fragment, render
+from onelayer.markup.charts import Chart
+from onelayer.markup.curves import draw_curves
 from onelayer.measures import (
     MEASURES,
     BrierParts,
@@ -105,6 +108,20 @@ class Evaluation:
         where = self if name in _OWN else self.confusion
         found: float | None = getattr(where, name)
         return found
+
+    def draw_curves(self, positive: str) -> list[Chart]:
+        """ROC, precision over recall, calibration and gain, as far as they are defined, as charts.
+
+        Args:
+            positive: What the positive rows are called.
+        """
+        curve, bins = self.curve, self.calibration
+        return draw_curves(curve, bins, self.roc_auc, self.average_precision, positive)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: the measures, and the curves."""
+        charts, prefix = self.draw_curves("positive rows"), name_fragment(self)
+        return render("evaluation.html.jinja", found=self, charts=charts, prefix=prefix)
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain dicts, lists and numbers: the section `evaluation` of a model file."""

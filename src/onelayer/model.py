@@ -23,6 +23,9 @@ from onelayer.facts import Revision
 from onelayer.facts import TrainingFacts as TrainingFacts
 from onelayer.features.mixed import MixedFeatures
 from onelayer.labelling import label_batches
+from onelayer.markup import name_fragment, render
+from onelayer.markup.network import draw_network
+from onelayer.markup.words import count
 from onelayer.model_file import (
     SECTIONS,
     encode_model_file,
@@ -37,6 +40,7 @@ from onelayer.stored import from_stored, to_stored
 from onelayer.strength.choice import StrengthChoice
 from onelayer.summary import Summary
 from onelayer.summary_section import SummarySection, from_section, to_section
+from onelayer.table.features import find_spreads
 from onelayer.table.reference import Reference, list_compared
 from onelayer.table.schema import Schema
 from onelayer.thresholds.choice import ThresholdChoice
@@ -251,6 +255,29 @@ class Model:
         """What `explain` and `reasons` ask; it holds what is the same for all rows."""
         decisions = (self.positive, self.negative)
         return Explainer(self.schema, self.W, self.b, self.averages, self.threshold, decisions)
+
+    @property
+    def judged_rows(self) -> str:
+        """The rows that its evaluation was made on, as the end of a sentence; empty without one."""
+        if self.evaluation is None:
+            return ""
+        test = self.training.test
+        rows = count(self.evaluation.n, "row")
+        return f"the {rows} held out" if test is None else f"the {rows} of {test}"
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: the decision, the network, how good it is, the proof."""
+        strengths = self.W[0] * find_spreads(self.schema.columns, self.averages)
+        names, bias = self.schema.feature_names, float(self.b[0, 0])
+        network = draw_network(names, strengths.tolist(), bias, self.positive, self.threshold)
+        return render(
+            "model.html.jinja",
+            model=self,
+            found=self.evaluation,
+            where=self.judged_rows,
+            network=network,
+            prefix=name_fragment(network),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The sections of the model file."""

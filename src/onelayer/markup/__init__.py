@@ -5,6 +5,7 @@ made of. Nothing here knows what a model is: dataclasses and plain values come i
 """
 
 import math
+import zlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,15 @@ def render(template: str, **values: Any) -> str:
     '<bdi>&lt;b&gt;\\\\u202e</bdi>'
     """
     return _environment().get_template(template).render(**values)
+
+
+def name_fragment(value: object) -> str:
+    """The beginning of all names in a fragment: another one for another value, for pages of many.
+
+    >>> name_fragment(1.5) == name_fragment(1.5), name_fragment(1.5) == name_fragment(2.5)
+    (True, False)
+    """
+    return f"n{zlib.crc32(repr(value).encode()):08x}-"
 
 
 def read_asset(name: str) -> str:
@@ -48,4 +58,5 @@ def _environment() -> "Environment":
     environment.filters |= {each.__name__: each for each in words.FILTERS}
     environment.tests["finite"] = math.isfinite
     environment.globals["measure_names"] = words.MEASURES
+    environment.globals["style"] = read_asset("style.css")
     return environment

@@ -3,8 +3,6 @@
 from typing import Any
 
 from onelayer.evaluate import Evaluation
-from onelayer.markup.words import short
-from onelayer.model import Model
 
 
 def list_cuts(found: Evaluation) -> dict[str, Any] | None:
@@ -29,13 +27,3 @@ def list_cuts(found: Evaluation) -> dict[str, Any] | None:
         "negatives": cells.tn + cells.fp,
         "whole": all(float(count).is_integer() for count in counts.values()),
     }
-
-
-def say_choice(model: Model) -> str:
-    """How the threshold was chosen, as a sentence."""
-    return f"The model's threshold is {short(model.threshold)}, as in the article."
-
-
-def find_costs(model: Model) -> tuple[float, float]:
-    """What a false positive and a false negative cost, to begin with."""
-    return (1, 1)

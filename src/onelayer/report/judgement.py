@@ -56,7 +56,7 @@ def judge_table(model: Model, source: Source, most_rows: int) -> tuple[Judgement
     That the right rows were found is proved: their log loss is the one that the training found.
     """
     own = model.evaluation
-    where = "" if own is None else say_where(model, own)
+    where = model.judged_rows
     same = source.fingerprint is not None and source.fingerprint == model.training.sha256
     if own is not None and (held := find_held(model, source)) is not None:
         survey = survey_table(model, source.batches(), held, most_rows)
@@ -71,12 +71,6 @@ def judge_table(model: Model, source: Source, most_rows: int) -> tuple[Judgement
     found = model.evaluate(table for _, table in source.batches())
     rows = f"the {count(found.n, 'row')} of {source.name}"
     return Judgement(found, rows, same, rows), survey
-
-
-def say_where(model: Model, found: Evaluation) -> str:
-    """The rows of the evaluation that came with the training."""
-    test = model.training.test
-    return f"the {count(found.n, 'row')} {'held out' if test is None else f'of {test}'}"
 
 
 def find_held(model: Model, source: Source) -> Judged | None:

@@ -13,23 +13,27 @@ from onelayer.markup import read_asset, render
 from onelayer.markup.network import draw_network
 from onelayer.model import Model
 from onelayer.report.columns import list_columns
-from onelayer.report.cuts import find_costs, list_cuts, say_choice
+from onelayer.report.cuts import list_cuts
+from onelayer.report.examples import choose_examples
 from onelayer.report.history import draw_history
 from onelayer.report.judgement import Judgement
 from onelayer.report.moves import draw_moves, measure_pushes
-from onelayer.report.quality import draw_quality, draw_sigmoid
 from onelayer.report.rows import pack_rows
 from onelayer.report.scorer import describe_scorer
+from onelayer.report.sigmoid import draw_sigmoid
 from onelayer.report.survey import Survey
+from onelayer.report.threshold import draw_choice, find_costs, say_choice
 from onelayer.report.weights import Weight, draw_forest, list_weights
 
 SCRIPTS = ("read", "moments", "score", "show", "threshold", "reasons", "panel", "map", "page")
 MOST_COLUMNS = 200  # of the table of columns
+MOST_MOVED = 12  # of the columns that moved most
 CONTENTS = {
     "short": "In short",
     "quality": "Is it good",
     "threshold": "Where to cut",
     "groups": "Groups",
+    "drift": "Has the table moved",
     "reasons": "What moves decisions",
     "whatif": "What if",
     "network": "The network",
@@ -55,39 +59,49 @@ def build_page(model: Model, source: str, judged: Judgement, survey: Survey, mos
     pushes = measure_pushes(model, survey.sample)
     sample = survey.sample.first(most_rows) if most_rows else None
     rows = pack_rows(model, sample)
-    found, weights = judged.found, list_weights(model)
+    found = judged.found
+    # Rows held out come from the same table: that they have not moved is no news.
+    drift = None if found is None or found is model.evaluation else found.drift
     cuts = None if found is None else list_cuts(found)
-    used, aside = list_columns(model)
     return render(
         "page.html.jinja",
         policy=_write_policy(style, script),
         style=style,
         script=script,
-        version=__version__,
-        contents=_choose_contents(found, cuts is not None),
-        model=model,
+        contents=_choose_contents(found, cuts is not None, drift is not None),
         source=source,
+        judged=judged,
         found=found,
-        where=judged.where,
-        flatters=judged.flatters,
-        judged_rows=judged.rows,
-        remarks=model.training.remarks,
-        quality=[] if found is None else draw_quality(found, model.positive),
+        quality=[] if found is None else found.draw_curves(model.positive),
         cuts=cuts,
-        chosen=say_choice(model),
-        costs=find_costs(model),
+        drift=drift,
         reasons=draw_moves(pushes, model.positive),
+        examples=choose_examples(model, survey.sample) if most_rows else [],
         rows_count=len(rows["numbers"]),
         rows_held=0 if sample is None else len(rows["numbers"]),
-        network=_draw_network(model, weights),
         sigmoid=_draw_sigmoid(model, survey),
-        forest=draw_forest(weights),
-        history=draw_history(model),
-        used=used,
-        aside=aside,
-        most_columns=MOST_COLUMNS,
         data=_write_data(model, source, rows, cuts, pushes),
+        **_describe_model(model),
     )
+
+
+def _describe_model(model: Model) -> dict[str, Any]:
+    """What the page says of a model whatever the table."""
+    weights, (used, aside) = list_weights(model), list_columns(model)
+    return {
+        "version": __version__,
+        "model": model,
+        "chosen": say_choice(model),
+        "choice": draw_choice(model),
+        "costs": find_costs(model),
+        "network": _draw_network(model, weights),
+        "forest": draw_forest(weights),
+        "history": draw_history(model),
+        "used": used,
+        "aside": aside,
+        "most_columns": MOST_COLUMNS,
+        "most_moved": MOST_MOVED,
+    }
 
 
 def _join_scripts() -> str:
@@ -107,10 +121,13 @@ def _write_policy(style: str, script: str) -> str:
     )
 
 
-def _choose_contents(found: Evaluation | None, cuttable: bool) -> list[tuple[str, str]]:
+def _choose_contents(
+    found: Evaluation | None, cuttable: bool, moved: bool
+) -> list[tuple[str, str]]:
     absent = set() if found is not None else {"quality", "groups"}
     absent |= set() if cuttable else {"threshold"}
     absent |= set() if found is not None and found.groups else {"groups"}
+    absent |= set() if moved else {"drift"}
     return [(name, title) for name, title in CONTENTS.items() if name not in absent]
 
 

@@ -18,6 +18,7 @@ function startMap(model, rows, state, load) {
     MAP.width = Math.max(320, picture.clientWidth);
     picture.setAttribute("viewBox", `0 0 ${MAP.width} ${MAP.height}`);
     const [x, y] = choices.map((choice) => makeAxis(model, rows, Number(choice.value)));
+    MAP.left = y.named ? Math.min(150, MAP.width / 4) : 66;
     const rest = latest.logit - latest.parts[x.j] - (x.j === y.j ? 0 : latest.parts[y.j]);
     picture.replaceChildren(
       byId("map-picture-title"), byId("map-picture-desc"), ...drawTicks(x, y),
@@ -86,9 +87,9 @@ const writeNumber = (x, reading) => (reading.decimal === "," ? String(x).replace
 
 function makeBands(column, j, names, find, text) {
   const n = names.length, middle = (k) => (k + 0.5) / n;
-  const ticks = names.map((name, k) => [middle(k), shown(name, n > 6 ? 8 : 14)]);
+  const ticks = names.map((name, k) => [middle(k), name]);
   return {
-    j, ticks, bands: n, name: column.name,
+    j, ticks, bands: n, name: column.name, named: true,
     place: (value) => middle(find(value)),
     text: (place) => text(Math.min(n - 1, Math.floor(place * n))),
   };
@@ -99,10 +100,11 @@ const down = (place) => MAP.height - MAP.bottom - place * (MAP.height - MAP.top 
 
 function drawTicks(x, y) {
   const parts = [make("path", { class: "frame", d: `M${MAP.left} ${MAP.top}V${down(0)}H${across(1)}` })];
+  const room = [(MAP.width - MAP.left) / (8 * x.ticks.length), (MAP.left - 30) / 6.5].map((most) => Math.max(4, Math.floor(most)));
   for (const [place, label] of x.ticks)
-    parts.push(make("text", { class: "faint", x: across(place), y: down(0) + 20, "text-anchor": "middle" }, label));
+    parts.push(make("text", { class: "faint", x: across(place), y: down(0) + 20, "text-anchor": "middle" }, shown(label, room[0])));
   for (const [place, label] of y.ticks)
-    parts.push(make("text", { class: "faint", x: MAP.left - 8, y: down(place) + 4, "text-anchor": "end" }, label));
+    parts.push(make("text", { class: "faint", x: MAP.left - 8, y: down(place) + 4, "text-anchor": "end" }, shown(label, room[1])));
   const middle = (MAP.top + down(0)) / 2;
   parts.push(make("text", { x: across(0.5), y: MAP.height - 8, "text-anchor": "middle" }, shown(x.name)));
   parts.push(make("text", { transform: `translate(14 ${middle}) rotate(-90)`, "text-anchor": "middle" }, shown(y.name)));

@@ -10,7 +10,7 @@ function unpackRows(stored, target, source) {
     label: (n) => stored.labels[n],
     describe(n) {
       const where = stored.numbers[n] < 0 ? ["A typical row"] : [`Row ${amount(stored.numbers[n] + 1)} of `, isolate(shown(source))];
-      const answer = stored.labels[n] === null ? [] : ["; there ", isolate(shown(target.name)), " is ", isolate(shown(target.values[stored.labels[n]]))];
+      const answer = stored.labels[n] === null ? [] : ["; there ", isolate(shown(target.name)), " is ", isolate(shown(target.values[stored.labels[n]]), "value")];
       return [...where, ...answer, "."];
     },
   };

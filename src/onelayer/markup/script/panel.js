@@ -149,7 +149,7 @@ function showVerdict(model, state, found, rows) {
   number.textContent = readable ? percent(found.probability, 2) : "\u2013";
   number.dataset.exact = String(found.probability);
   byId("decision").replaceChildren(
-    ...(readable ? ["The model says ", isolate(shown(chosen, 24)), "."] : ["A field cannot be read."]),
+    ...(readable ? ["The model says ", isolate(shown(chosen, 24), "value"), "."] : ["A field cannot be read."]),
   );
   byId("decision").dataset.value = readable ? chosen : "";
   const fill = byId("gauge-fill");

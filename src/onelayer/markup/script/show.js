@@ -38,4 +38,4 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
-const isolate = (text) => make("bdi", {}, text);
+const isolate = (text, kind = "") => make("bdi", { class: kind }, text);

@@ -59,7 +59,7 @@ function showDecisions(found, cut) {
 function showCosts({ tp, fp, fn, tn }, fields) {
   const [priceFp, priceFn] = fields.map((field) => Number(field.value));
   const total = fp * priceFp + fn * priceFn, all = tp + fp + fn + tn;
-  byId("cost-total").textContent = short(total);
+  byId("cost-total").textContent = Math.abs(total) >= 1e4 ? amount(Math.round(total)) : short(total);
   byId("cost-row").textContent = short(total / all);
   byId("cost-never").textContent = short(((tp + fn) * priceFn) / all);
   byId("cost-always").textContent = short(((fp + tn) * priceFp) / all);

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from onelayer.balance import Balance
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.stored import ADDED, Unbounded, find_outside
 from onelayer.summary import WeightKind
@@ -49,6 +50,7 @@ class TrainingFacts:
         objective, cost, passes, iterations, seconds, history, remarks: as in `Solution`.
     test: name of the other table that the model was judged on, or None.
     weight_kind: what the weights are: "frequency", or "sampling" for survey weights.
+    balance: what was done to the classes, if anything.
     """
 
     table: str
@@ -76,6 +78,7 @@ class TrainingFacts:
     remarks: tuple[str, ...] = ()
     weight_kind: WeightKind = field(default="frequency", metadata=ADDED)
     holdout: float | None = field(default=None, metadata=ADDED)
+    balance: Balance | None = field(default=None, metadata=ADDED)
 
     def problem(self) -> str | None:
         """Say what no training can be, or None; asked of what a model file holds."""

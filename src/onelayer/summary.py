@@ -8,7 +8,7 @@ in `inference/`.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import Any, Literal, get_args
 
@@ -343,3 +343,18 @@ def _align(heads: list[str], rows: list[list[str]]) -> list[str]:
 def _cut(name: str, most: int) -> str:
     shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+BALANCED = (
+    "The classes were weighed or the table was resampled: the errors are those of that fit, and "
+    "the bias, solved again afterwards, has none."
+)
+
+
+def note_balance(summary: Summary | None, bias: float) -> Summary | None:
+    """The summary of a fit whose bias was solved again for another base rate."""
+    if summary is None:
+        return None
+    held = summary.coefficients
+    last = replace(held[-1], value=bias, error=None, remark="unsettled")
+    return replace(summary, coefficients=(*held[:-1], last), notes=(*summary.notes, BALANCED))

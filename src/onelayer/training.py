@@ -1,9 +1,8 @@
 """From a raw table to a model: schema, holdout, objective, solver and evaluation put together."""
 
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,16 @@ from numpy.typing import NDArray
 
 from onelayer.amounts import read_memory
 from onelayer.assessing import assess
+from onelayer.balance import Balance, ClassWeight, settle_balance
 from onelayer.best_column import find_best_column
 from onelayer.blocks import Block
 from onelayer.encoding import name_rows, to_features, warn_of_rows_without_target
-from onelayer.errors import DataWarning, InputError
+from onelayer.errors import InputError
 from onelayer.evaluation import Evaluation
 from onelayer.facts import TrainingFacts, state_solution
 from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
-from onelayer.holdout import draw_holdout, is_long
+from onelayer.holdout import is_long
 from onelayer.inference import check_weight_kind, scale_weights, summarise_training
 from onelayer.labelling import Labelled
 from onelayer.loss import SigmoidLoss
@@ -35,13 +35,13 @@ from onelayer.solvers.solution import Progress, Solution
 from onelayer.streaming import Means, Settings, Stage, is_streamed, train_streamed
 from onelayer.streaming.threshold import cross_threshold
 from onelayer.strength import StrengthChoice, settle_strength
-from onelayer.summary import WeightKind
+from onelayer.summary import WeightKind, note_balance
 from onelayer.table.reading import Table, cut_batches, read_table
 from onelayer.table.reference import REFERENCE_ROWS, Reference, bin_columns, bin_scores
-from onelayer.table.schema import Schema, infer_schema, read_weights
+from onelayer.table.schema import Schema, infer_schema
 from onelayer.table.stream import open_stream
 from onelayer.table.survey import Split, infer_from_survey, take_survey
-from onelayer.table.target import infer_target
+from onelayer.training_rows import TrainingRows, draw_rows
 from onelayer.thresholds.choice import ThresholdChoice, ThresholdRule, check_threshold
 from onelayer.thresholds.costs import read_costs
 
@@ -78,6 +78,8 @@ def train(
     watch: Callable[[Progress], None] | None = None,
     weight_kind: WeightKind = "frequency",
     threshold: float | ThresholdRule = THRESHOLD,
+    class_weight: ClassWeight = None,
+    base_rate: float | None = None,
     query: str | None = None,
     memory: int | str | None = None,
     cache: str | os.PathLike[str] | bool = True,
@@ -110,6 +112,10 @@ def train(
     threshold: a row is called positive where its probability is above it; a probability, or the
         `ThresholdRule` by which to choose it: on the rows trained on, each scored by a fit that had
         not seen it. Columns of costs are not learnt from.
+    class_weight: "balanced", or a weight for each value of the target, by which its rows count more
+        in the fit. The bias is then solved again, so that the mean probability is the base rate.
+    base_rate: the share of positives among the rows that the model is for, where those of `table`
+        were resampled: the bias is solved again for it, and rows held out are judged as of it.
     query: a SELECT to the database instead of one of its tables.
     memory: how much to use at most beside the program itself, in bytes or as "500MB": the table is
         then read in batches and its encoded rows are kept on disk. A folder, a glob, a list of
@@ -144,7 +150,9 @@ def train(
     check_threshold(threshold)
     check_weight_kind(weight_kind, weight is not None)
     descent = seed_descent(seed, learning_rate, num_iterations, optimizer, batch_size)
-    settings = Settings(C, l1_ratio, tol, solver, descent, weight_kind, threshold)
+    settings = Settings(
+        C, l1_ratio, tol, solver, descent, weight_kind, threshold, class_weight, base_rate
+    )
     other = _read_other(test, names)
     split = Split(target, weight, 0.0 if test is not None else holdout, seed, tuple(na))
     choices: dict[str, Any] = {
@@ -177,45 +185,37 @@ def _learn(
     watch: Callable[[Progress], None] | None,
 ) -> Model:
     """The model of a table in memory."""
-    rows = _draw_rows(raw, split, choices["positive"])
+    rows = draw_rows(raw, split, choices["positive"])
     warn_of_rows_without_target(raw.name, split.target, int(np.isnan(rows.labels).sum()))
     schema = _infer(raw, split, choices, rows.trained)
     features, kind = to_features(schema.encode(raw)), settings.weight_kind
     block = rows.block(features, rows.trained)
     block = replace(block, weights=scale_weights(block.weights, kind))
     naming = name_rows(schema, raw, rows.trained)
-    solution, C, choice = _fit(block, n_jobs, settings, watch, naming)
-    source, names = MemoryRows(block, n_jobs), schema.feature_names
-    threshold, cut = _settle_threshold(raw, rows, block, solution, replace(settings, C=C), n_jobs)
+    balance = _balance(settings, schema, block)
+    weighed = block if balance is None else balance.weigh(block)
+    fitted, C, choice = _fit(weighed, n_jobs, settings, watch, naming)
+    solution = fitted if balance is None else balance.restore(fitted, block, n_jobs)
+    settings = replace(settings, C=C)
+    threshold, cut = _settle_threshold(raw, rows, block, solution, settings, balance, n_jobs)
+    summary = summarise_training(
+        MemoryRows(weighed, n_jobs), fitted, schema.feature_names, C, kind, settings.l1_ratio
+    )
     model = Model(
         schema=schema,
         W=solution.W,
         b=solution.b,
         averages=block.features.back(block.weights[None] / block.weights.sum())[0],
         certificate=solution.certificate,
-        training=_state_facts(raw, split, rows, solution, settings, C),
+        training=_state_facts(raw, split, rows, solution, settings, schema, balance),
         threshold=threshold,
         threshold_choice=cut,
         strength=choice,
-        summary=summarise_training(source, solution, names, C, kind, settings.l1_ratio),
+        summary=summary if balance is None else note_balance(summary, float(solution.b[0, 0])),
         reference=_see(raw, schema, rows, features, solution),
         best_column=find_best_column(block, schema.feature_columns),
     )
     return replace(model, evaluation=_judge(model, raw, rows, features, n_jobs))
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """What is known of each row: its label, its weight, and what it is used for."""
-
-    labels: Array  # (n,) 0, 1, nan where the target is missing
-    weights: Array  # (n,)
-    trained: NDArray[np.bool_]
-    held: NDArray[np.bool_]
-
-    def block(self, features: MixedFeatures, chosen: NDArray[np.bool_]) -> Block:
-        """The chosen rows as the solvers take them."""
-        return Block(features, self.labels[None], self.weights).take(np.flatnonzero(chosen))
 
 
 def _infer(raw: Table, split: Split, choices: dict[str, Any], trained: NDArray[np.bool_]) -> Schema:
@@ -225,24 +225,6 @@ def _infer(raw: Table, split: Split, choices: dict[str, Any], trained: NDArray[n
         )
     survey = take_survey(cut_batches(raw, SURVEYED_ROWS), split, raw.name)
     return infer_from_survey(survey, split, **choices)
-
-
-def _draw_rows(raw: Table, split: Split, positive: Any) -> _Rows:
-    """Read labels and weights, and draw the rows to be held out among those that count."""
-    labels = infer_target(raw, split.target, positive, raw.na).labels(raw, raw.na)
-    weights = np.broadcast_to(1.0, len(labels))
-    if split.weight is not None:
-        weights = read_weights(raw, split.weight, raw.na)
-    there, share = ~np.isnan(labels) & (weights > 0), split.holdout
-    held = draw_holdout(raw, labels, there, share, split.seed)
-    if share > 0 and not held.any():
-        warnings.warn(
-            f"{raw.name}: {there.sum():,} rows are too few to hold {share:.0%} of each class out: "
-            "the model is not judged",
-            DataWarning,
-            stacklevel=3,
-        )
-    return _Rows(labels, weights, there & ~held, held)
 
 
 def _check_options(
@@ -280,6 +262,8 @@ def _fit(
     rows, loss = MemoryRows(block, n_jobs), SigmoidLoss(1)
     # A row of survey weights goes out whole.
     copies = "weights" if settings.weight_kind == "sampling" else None
+    if settings.class_weight is not None:  # what a row's class weighs is no number of rows
+        copies = "weights"
     chosen, choice, start = settle_strength(
         rows, loss, settings.C, l1_ratio=settings.l1_ratio, copies=copies
     )
@@ -303,10 +287,11 @@ def _fit(
 
 def _settle_threshold(
     raw: Table,
-    rows: _Rows,
+    rows: TrainingRows,
     block: Block,
     solution: Solution,
     settings: Settings,
+    balance: Balance | None,
     n_jobs: int | None,
 ) -> tuple[float, ThresholdChoice | None]:
     """The threshold as it was given, or as it is chosen on the rows trained on."""
@@ -317,12 +302,25 @@ def _settle_threshold(
     if rule.costs is not None:
         na = raw.na
         costs = read_costs(rule.costs, raw, rows.labels[rows.trained], rows.trained, na)
-    choice = cross_threshold(rule, block, costs, solution, settings, n_jobs)
+    choice = cross_threshold(rule, block, costs, solution, settings, n_jobs, balance)
     return choice.chosen.threshold, choice
 
 
+def _balance(settings: Settings, schema: Schema, block: Block) -> Balance | None:
+    """What is to be done to the classes."""
+    target = schema.target
+    negative = target.negative[0] if len(target.negative) == 1 else f"not {target.positive}"
+    return settle_balance(
+        settings.class_weight,
+        settings.base_rate,
+        block.labels[0],
+        block.weights,
+        (negative, target.positive),
+    )
+
+
 def _see(
-    raw: Table, schema: Schema, rows: _Rows, features: MixedFeatures, solution: Solution
+    raw: Table, schema: Schema, rows: TrainingRows, features: MixedFeatures, solution: Solution
 ) -> Reference:
     """The rows trained on, or some of them at random, in bins."""
     numbers = np.flatnonzero(rows.trained)
@@ -335,20 +333,32 @@ def _see(
 
 
 def _judge(
-    model: Model, raw: Table, rows: _Rows, features: MixedFeatures, n_jobs: int | None
+    model: Model, raw: Table, rows: TrainingRows, features: MixedFeatures, n_jobs: int | None
 ) -> Evaluation | None:
     """The model on the rows held out: rows of the same table, so that there is no drift."""
     if not rows.held.any():
         return None
     held = np.flatnonzero(rows.held)
     weights = None if model.schema.weight is None else rows.weights[held]
+    balance = model.training.balance
+    if balance is not None and balance.base_rate is not None:
+        weights = balance.as_met(rows.labels[held], rows.weights[held])
     part = Labelled(features.take(held), rows.labels[held], weights, raw, rows.held)
     return assess(model.subject, [part], n_jobs=n_jobs, drift=False)
 
 
 def _state_facts(
-    raw: Table, split: Split, rows: _Rows, solution: Solution, settings: Settings, C: float
+    raw: Table,
+    split: Split,
+    rows: TrainingRows,
+    solution: Solution,
+    settings: Settings,
+    schema: Schema,
+    balance: Balance | None,
 ) -> TrainingFacts:
+    stated = state_solution(solution)
+    if balance is not None:
+        stated["remarks"] = (*stated["remarks"], balance.remark(schema.target.positive))
     return TrainingFacts(
         table=raw.name,
         sha256=raw.sha256,
@@ -359,10 +369,11 @@ def _state_facts(
         left_out_lines=tuple(line.line for line in raw.left_out),
         without_target=int(np.isnan(rows.labels).sum()),
         seed=int(split.seed),
-        C=float(C),
+        C=settings.strength,
         l1_ratio=float(settings.l1_ratio),
         tol=float(settings.tol),
         weight_kind=settings.weight_kind,
         holdout=float(split.holdout),
-        **state_solution(solution),
+        balance=balance,
+        **stated,
     )

@@ -17,10 +17,14 @@ from onelayer.inference import scale_weights, summarise_training
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
 from onelayer.naming import Naming
+from onelayer.network import sigmoid
 from onelayer.outcome import warn_of_outcome
 from onelayer.rows.memory import MemoryRows
+from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
+from onelayer.summary import note_balance
 from onelayer.table.reading import Table
+from onelayer.table.reference import Reference, bin_scores
 
 Array = NDArray[Any]
 
@@ -151,9 +155,14 @@ def _revise(
     features = encode_rows(model.schema, rows.raw)
     block = Block(features, rows.labels[None], rows.weights).take(np.flatnonzero(rows.chosen))
     block = replace(block, weights=scale_weights(block.weights, facts.weight_kind))
-    held = MemoryRows(block, n_jobs)
-    solution = _fit(model, held, watch, name_rows(model.schema, rows.raw, rows.chosen))
-    warn_of_outcome(solution)
+    balance = facts.balance
+    held = MemoryRows(block if balance is None else balance.weigh(block), n_jobs)
+    fitted = _fit(model, held, watch, name_rows(model.schema, rows.raw, rows.chosen))
+    warn_of_outcome(fitted)
+    solution = fitted if balance is None else balance.restore(fitted, block, n_jobs)
+    summary = summarise_training(
+        held, fitted, model.schema.feature_names, facts.C, facts.weight_kind, facts.l1_ratio
+    )
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     revised = replace(
         model,
@@ -161,14 +170,22 @@ def _revise(
         b=solution.b,
         averages=block.features.back(block.weights[None] / block.weights.sum())[0],
         certificate=solution.certificate,
-        training=_state_facts(facts, rows.raw, block, rows.labels, solution),
+        training=_state_facts(model, rows.raw, block, rows.labels, solution),
         evaluation=None,
-        summary=summarise_training(
-            held, solution, model.schema.feature_names, facts.C, facts.weight_kind, facts.l1_ratio
-        ),
+        summary=summary if balance is None else note_balance(summary, float(solution.b[0, 0])),
+        reference=_see_again(model, block, solution),
         history=(*model.history, Revision(kind, now, facts.table, facts.sha256, facts.rows)),
     )
     return revised if other is None else revised.judged_on(other)
+
+
+def _see_again(model: Model, block: Block, solution: Solution) -> Reference | None:
+    """The columns as the first training saw them, the scores as they are now."""
+    if model.reference is None:
+        return None
+    logits = predict_logits(block.features, solution.W, solution.b)[0]
+    score = bin_scores(np.asarray(sigmoid(logits)), block.weights)
+    return replace(model.reference, score=score)
 
 
 def _fit(
@@ -187,11 +204,14 @@ def _fit(
 
 
 def _state_facts(
-    before: TrainingFacts, raw: Table, block: Block, labels: Array, solution: Solution
+    before: Model, raw: Table, block: Block, labels: Array, solution: Solution
 ) -> TrainingFacts:
     """The facts of the rows that are in the model now; what was asked for stays."""
+    stated, balance = state_solution(solution), before.training.balance
+    if balance is not None:
+        stated["remarks"] = (*stated["remarks"], balance.remark(before.positive))
     return replace(
-        before,
+        before.training,
         table=raw.name,
         sha256=raw.sha256,
         rows=block.n_rows,
@@ -201,5 +221,5 @@ def _state_facts(
         left_out_lines=tuple(line.line for line in raw.left_out),
         without_target=int(np.isnan(labels).sum()),
         test=None,
-        **state_solution(solution),
+        **stated,
     )

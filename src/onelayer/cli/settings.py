@@ -61,6 +61,18 @@ def _options_of_fit() -> list[Any]:
             callback=_read_share,
             help="Share of the rows to judge on; 0 for none.  [default: 0.2]",
         ),
+        click.option(
+            "--class-weight",
+            metavar="WEIGHTS",
+            callback=_read_class_weight,
+            help="balanced, or a weight for values, such as yes=5; probabilities are put right.",
+        ),
+        click.option(
+            "--base-rate",
+            metavar="SHARE",
+            callback=_read_share_of_rows,
+            help="Share of yes among the rows to come, if TABLE was resampled.",
+        ),
         click.option("--test", metavar="TABLE", help="Judge on this table; no rows are held out."),
         click.option(
             "--seed",
@@ -244,6 +256,23 @@ def _read_share(context: object, option: object, given: str | None) -> float | N
     if share is not None and not 0 <= share < 1:
         raise InputError(f"--holdout {given}: a share from 0 to below 1 is expected")
     return share
+
+
+def _read_class_weight(context: object, option: object, given: str | None) -> Any:
+    """The word balanced, or VALUE=WEIGHT,VALUE=WEIGHT."""
+    if given is None or given == "balanced":
+        return given
+    weights = {}
+    for pair in given.split(","):
+        value, equals, weight = pair.rpartition("=")
+        number = _to_number(weight)
+        if not equals or not 0 < number < math.inf:
+            raise InputError(
+                f"--class-weight {given}: balanced, or values with weights above 0, such as "
+                "yes=5,no=1, are expected"
+            )
+        weights[value] = number
+    return weights
 
 
 def _read_share_of_rows(context: object, option: click.Parameter, given: str | None) -> Any:

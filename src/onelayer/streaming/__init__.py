@@ -13,7 +13,7 @@ from onelayer.streaming.asked import USUAL_PASSES as USUAL_PASSES
 from onelayer.streaming.asked import Means as Means
 from onelayer.streaming.asked import Settings as Settings
 from onelayer.streaming.asked import Stage as Stage
-from onelayer.streaming.asked import check_costs, check_memory
+from onelayer.streaming.asked import check_memory, check_rows
 from onelayer.streaming.asked import is_streamed as is_streamed
 from onelayer.streaming.run import Run
 from onelayer.table.reading import Table
@@ -41,7 +41,7 @@ def train_streamed(
     InputError: see `train`; also where the memory or the disk do not suffice.
     """
     check_memory(means)
-    check_costs(settings)
+    check_rows(settings)
     about = [source.fingerprint, split.__dict__, dict(choices), settings.to_list()]
     with open_workspace(means.folder, about, means.resume) as workspace:
         run = Run(source, split, means, workspace)

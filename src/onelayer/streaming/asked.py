@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from onelayer import __version__
+from onelayer.balance import ClassWeight
 from onelayer.errors import InputError
 from onelayer.solvers.descent import Descent
 from onelayer.solvers.solution import Progress
@@ -71,6 +72,8 @@ class Settings:
     descent: Descent
     weight_kind: WeightKind
     threshold: float | ThresholdRule
+    class_weight: ClassWeight = None
+    base_rate: float | None = None
 
     @property
     def cost_columns(self) -> tuple[str, ...]:
@@ -119,8 +122,17 @@ def _is_many(name: str) -> bool:
     return os.path.isdir(name) or (not os.path.exists(name) and any(c in name for c in "*?["))
 
 
-def check_costs(settings: Settings) -> None:
-    """Refuse costs that lie in columns: the rows on disk have no columns but those learnt from."""
+def check_rows(settings: Settings) -> None:
+    """Refuse what needs the rows in memory.
+
+    The rows on disk have no columns but those learnt from, and their weights as they came.
+    """
+    for name in ("class_weight", "base_rate"):
+        if getattr(settings, name) is not None:
+            raise InputError(
+                f"{name} is for tables in memory: leave out the memory limit, or put it into a "
+                "column of weights"
+            )
     if settings.cost_columns:
         raise InputError(
             f"costs in columns ({', '.join(settings.cost_columns)}) are for tables in memory: give "

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.balance import Balance
 from onelayer.blocks import Block
 from onelayer.errors import InputError
 from onelayer.fitting import fit
@@ -28,6 +29,7 @@ def cross_threshold(
     solution: Solution,
     settings: Settings,
     n_jobs: int | None,
+    balance: Balance | None = None,
 ) -> ThresholdChoice:
     """Choose a threshold on rows scored by fits that had not seen them.
 
@@ -38,6 +40,7 @@ def cross_threshold(
         costs: Of calling each of them positive, and of not doing so.
         solution: The fit of all rows.
         settings: How that was made; C as a number.
+        balance: What is done to the classes, in each fit anew.
 
     Raises:
         InputError: Too few rows of a class; a wish that cannot be fulfilled.
@@ -54,8 +57,9 @@ def cross_threshold(
         costs = None if costs is None else (costs[0][rows], costs[1][rows])
 
     def refit(part: Block) -> tuple[Array, Array]:
+        weighed = part if balance is None else balance.weigh(part)
         found = fit(
-            MemoryRows(part, n_jobs),
+            MemoryRows(weighed, n_jobs),
             SigmoidLoss(1),
             C=settings.strength,
             l1_ratio=settings.l1_ratio,
@@ -64,8 +68,12 @@ def cross_threshold(
             descent=settings.descent,
             start=(solution.W, solution.b),
         )
+        if balance is not None:
+            found = balance.restore(found, part, n_jobs)
         return found.W, found.b
 
     logits, folds = score_left_out(block, refit)
     labels = np.asarray(block.labels[0], dtype=np.float64)
+    if balance is not None:
+        block = balance.represent(block)
     return choose_threshold(rule, labels, logits, block.weights, costs, folds=folds)

@@ -41,9 +41,9 @@ from onelayer.table.reference import REFERENCE_ROWS, Reference, bin_columns, bin
 from onelayer.table.schema import Schema, infer_schema
 from onelayer.table.stream import open_stream
 from onelayer.table.survey import Split, infer_from_survey, take_survey
-from onelayer.training_rows import TrainingRows, draw_rows
 from onelayer.thresholds.choice import ThresholdChoice, ThresholdRule, check_threshold
 from onelayer.thresholds.costs import read_costs
+from onelayer.training_rows import TrainingRows, draw_rows
 
 Array = NDArray[Any]
 

@@ -77,10 +77,10 @@ def test_it_speaks() -> None:
         bias=0.0,
     )
     assert found.reasons() == [
-        "debt ratio 0.61 is above the average 0.34: -0.80",
+        "debt ratio 0.61 is above the average 0.34: -0.8",
         "age is missing: +0.25",
     ]
-    assert found.reasons(k=1) == ["debt ratio 0.61 is above the average 0.34: -0.80"]
+    assert found.reasons(k=1) == ["debt ratio 0.61 is above the average 0.34: -0.8"]
     assert found.reasons(k=0) == []
 
 

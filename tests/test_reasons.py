@@ -134,11 +134,7 @@ def test_texts_name_the_words_that_push() -> None:
 def test_many_rows_are_worded_like_one() -> None:
     ranked = MODEL.reasons(TABLE, k=7)
     for row in (0, 5, 77):
-        found = MODEL.explain(TABLE, row)
-        one = [f"{push.words}: " for push in found.pushes if round(abs(push.push), 2)]
-        assert [reason.rpartition(": ")[0] + ": " for reason in ranked[row]] == one
-    first = MODEL.explain(TABLE, 0).pushes[0]
-    assert ranked[0][0] == f"{first.words}: {round(first.push, 2)}"
+        assert ranked[row] == MODEL.explain(TABLE, row).reasons(7)
 
 
 def test_what_is_wanted_comes_last() -> None:
@@ -183,6 +179,12 @@ def test_the_command_line_writes_reasons(tmp_path: Any) -> None:
     found = pl.read_parquet(written)
     assert found["reason_1"].to_list() == rows["reason_1"].to_list()
     assert found.columns[-1] == "others"
+    for kind in ("explain", "predict"):
+        whole, parts = tmp_path / f"{kind}.csv", tmp_path / f"{kind}.parts.csv"
+        options = ["--top", "4"] if kind == "explain" else ["--reasons", "4"]
+        run(kind, model, table, *options, "-o", whole)
+        run(kind, model, table, *options, "-o", parts, "--memory", "150MB")
+        assert whole.read_bytes() == parts.read_bytes()
 
 
 def test_numbers_for_people() -> None:

@@ -1,5 +1,6 @@
 """The smallest change against every change there is, and what missing values could be."""
 
+import json
 from dataclasses import replace
 from itertools import combinations, product
 from typing import Any
@@ -231,6 +232,65 @@ def test_columns_that_are_not_there_cannot_be_fixed() -> None:
     model = train(SMALL, target="granted", holdout=0)
     with pytest.raises(InputError, match="no column 'depts'; did you mean 'debt'"):
         model.explain(SMALL, fixed=["depts"])
+
+
+def test_models_of_an_older_onelayer_are_explained_too() -> None:
+    """What their files lack is worked out from what they have."""
+    model = train(LOANS, target="approve", holdout=0, C=0.1)
+    whole = json.loads(json.dumps(model.to_dict()))
+    for column in whole["schema"]["columns"]:
+        if column["seen"] and column["seen"]["numbers"]:
+            for name in ("spread", "decimals", "values"):
+                del column["seen"]["numbers"][name]
+    older = Model.from_dict(whole)
+    changes = older.changes(LOANS[:100])
+    texts = LOANS[:100].select(pl.all().cast(pl.String))
+    found = [k for k, each in enumerate(changes) if each.values]
+    assert len(found) > 80
+    for k in found[:20]:
+        row = apply(texts.row(k, named=True), changes[k])
+        assert older.predict([row])[0] == changes[k].decision
+    ages = [v.after for each in changes for v in each.values if v.column == "age"]
+    assert ages
+    assert all(age.isdigit() for age in ages)
+
+
+def test_numbers_of_many_digits_move_in_round_steps() -> None:
+    x = RANDOM.normal(size=(600, 3)) * [1e-3, 1.0, 1e6]
+    rank = x @ [2e3, 2.0, 2e-6] + RANDOM.logistic(size=600)
+    table = pl.DataFrame(x, schema=["small", "one", "large"]).with_columns(
+        good=pl.Series(np.where(rank > 0, "yes", "no"))
+    )
+    model = train(table, target="good", holdout=0)
+    changes = model.changes(table)
+    assert all(each.is_least for each in changes)
+    for each in changes:
+        for value in each.values:
+            assert len(value.after.lstrip("-0.").replace(".", "").rstrip("0")) <= 8
+    found = [k for k, each in enumerate(changes) if each.values]
+    rows = [apply(table.row(k, named=True), changes[k]) for k in found]
+    texts = pl.DataFrame(rows, schema=dict.fromkeys(table.columns, pl.String), strict=False)
+    assert (model.predict(texts) != model.predict(table[found])).all()
+
+
+def test_hostile_names_and_values_stay_text(tmp_path: Any) -> None:
+    names = {"debt": "=1+1\n<b>{}", "city": "\u202eytic", "term": "%s {0} 'x'"}
+    table = SMALL.rename(names)
+    table = table.with_columns(pl.col(names["city"]).replace("Bonn", "<script>\t" + "x" * 9_000))
+    table.write_parquet(tmp_path / "t.parquet")
+    run("train", tmp_path / "t.parquet", "--target", "granted", "-o", tmp_path / "m.json")
+    for row in range(1, 12):
+        said = run("explain", tmp_path / "m.json", tmp_path / "t.parquet", "--row", row)
+        assert said.exit_code == 0
+        lines = said.stdout.splitlines()
+        assert all(len(line) <= 80 and line.isprintable() for line in lines)
+        assert len(lines) < 40
+    run("explain", tmp_path / "m.json", tmp_path / "t.parquet", "-o", tmp_path / "r.csv")
+    written = pl.read_csv(tmp_path / "r.csv")
+    texts = [text for k in range(1, 6) for text in written[f"reason_{k}"].drop_nulls()]
+    assert any(text.startswith("'=1+1") for text in texts)
+    assert not any(text.startswith("=") for text in texts)
+    assert max(map(len, texts)) < 200
 
 
 # --- missing answers ----------------------------------------------------------------------------

@@ -32,9 +32,9 @@ class Push:
         """The words and the push.
 
         >>> Push("debt ratio", "0.61", -0.8, "debt ratio 0.61 is above the average 0.34").reason
-        'debt ratio 0.61 is above the average 0.34: -0.80'
+        'debt ratio 0.61 is above the average 0.34: -0.8'
         """
-        return f"{self.words}: {self.push:+.2f}"
+        return f"{self.words}: {float(np.round(self.push, 2)):+}"
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ class Explanation:
         >>> words = "debt ratio 0.61 is above the average 0.34"
         >>> row = explain_row(["debt ratio"], ["0.61"], [words], [-1.2], [-0.4], bias=1.0)
         >>> row.reasons()
-        ['debt ratio 0.61 is above the average 0.34: -0.80']
+        ['debt ratio 0.61 is above the average 0.34: -0.8']
         """
         if k < 0:
             raise InputError(f"k is {k}: expected how many reasons, 0 or more")
-        return [push.reason for push in self.pushes if f"{abs(push.push):.2f}" != "0.00"][:k]
+        return [push.reason for push in self.pushes if np.round(push.push, 2)][:k]
 
 
 def explain_row(

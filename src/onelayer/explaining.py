@@ -19,7 +19,7 @@ from onelayer.table.levels import read_levels
 from onelayer.table.reading import Table
 from onelayer.table.reasons import Ranked, rank_reasons, word_columns
 from onelayer.table.schema import Schema
-from onelayer.turning import Turner
+from onelayer.turning import Rows, Turner
 
 Array = NDArray[Any]
 
@@ -80,31 +80,39 @@ class Explainer:
                 f"{raw.name} has {raw.frame.height:,} rows: row {row} is not among 0 to "
                 f"{raw.frame.height - 1}"
             )
-        one, na = raw.pick(row), (*self.schema.na, *raw.na)
-        features = encode_rows(self.schema, one)
-        adds = self._add(features)
+        one = self._place(raw.pick(row))
+        na = (*self.schema.na, *raw.na)
         found = explain_row(
             self.names,
-            [read_levels(one.frame[column], na)[0] or "missing" for column in self.names],
-            word_columns(self.effects, one, adds - self._average, na),
-            adds[0],
+            [self._show(one, name, na) for name in self.names],
+            word_columns(self.effects, one.raw, one.adds - self._average, na),
+            one.adds[0],
             self._average,
             float(self.b[0, 0]),
             wanted=self.decisions[sign < 0],
             sign=sign,
         )
-        turned = self.turner.find_changes(one, features, adds, fixed)[0]
+        turned = self.turner.find_changes(one, fixed)[0]
         return replace(
             found,
             decision=self.decisions[turned.decision == self.decisions[0]],
             change=turned,
-            unanswered=self.turner.find_unanswered(one, features, adds),
+            unanswered=self.turner.find_unanswered(one),
         )
 
     def find_changes(self, raw: Table, fixed: Sequence[str] = ()) -> list[Change]:
         """The smallest change of each row that turns its decision; see `Model.changes`."""
+        return self.turner.find_changes(self._place(raw), fixed)
+
+    def _place(self, raw: Table) -> Rows:
         features = encode_rows(self.schema, raw)
-        return self.turner.find_changes(raw, features, self._add(features), fixed)
+        return Rows(raw, features, self._add(features), self.turner.locate(raw))
+
+    def _show(self, one: Rows, name: str, na: Sequence[str]) -> str:
+        """The value of the one row as text."""
+        if name in one.places:
+            return one.places[name].names[0] or "missing"
+        return read_levels(one.raw.frame[name], na)[0] or "missing"
 
     @cached_property
     def turner(self) -> Turner:

@@ -1,6 +1,6 @@
 """What would turn the decisions of a model: changed values, and values that are not there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from onelayer.encoding import Surprises, encode_rows
 from onelayer.features.mixed import MixedFeatures
 from onelayer.network import sigmoid
 from onelayer.scoring import predict_logits
-from onelayer.table.curves import Curve, change_values, draw_curves, find_reach
+from onelayer.table.curves import Curve, Places, change_values, draw_curves, find_reach
 from onelayer.table.effects import Effect
 from onelayer.table.levels import read_levels
 from onelayer.table.reading import Table
@@ -24,6 +24,22 @@ from onelayer.unanswered import Unanswered, find_unanswered
 Array = NDArray[Any]
 
 MARGINS = (1e-9, 1e-6)  # of log-odds beyond the threshold; more than rounding can take back
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The n rows of a table that are looked at.
+
+    Attributes
+    ----------
+    features: theirs. adds: (n, n_columns), what their columns add to the log-odds.
+    places: where they stand on the curves.
+    """
+
+    raw: Table
+    features: MixedFeatures
+    adds: Array
+    places: Mapping[str, Places]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +65,16 @@ class Turner:
         curves = draw_curves(self.effects, self.schema.na)
         return {curve.column.name: curve for curve in curves}
 
-    def find_changes(
-        self, raw: Table, features: MixedFeatures, adds: Array, fixed: Sequence[str]
-    ) -> list[Change]:
+    def locate(self, raw: Table) -> dict[str, Places]:
+        """Where the rows of a table stand on each curve."""
+        na, columns = (*self.schema.na, *raw.na), raw.frame.to_dict(as_series=True)
+        return {name: curve.read(columns[name], na) for name, curve in self.curves.items()}
+
+    def find_changes(self, rows: Rows, fixed: Sequence[str]) -> list[Change]:
         """The smallest change of each row, tried out on the rows themselves.
 
         Parameters
         ----------
-        features: of the n rows. adds: (n, n_columns), what their columns add to the log-odds.
         fixed: columns that cannot change.
 
         Raises
@@ -64,13 +82,13 @@ class Turner:
         InputError: there is no column of a name in `fixed`.
         """
         require_names("the model's table", [each.name for each in self.schema.columns], fixed)
-        logits = self._score(features)
+        logits = self._score(rows.features)
         positive: list[bool] = self._is_positive(logits).tolist()
         found: list[Change | None] = [None] * len(logits)
-        rows = list(enumerate(self._stand(raw, adds, fixed)))
+        left = list(enumerate(self._stand(rows, fixed)))
         for margin in MARGINS:
             turned: dict[int, tuple[list[Move], bool]] = {}
-            for row, standings in rows:
+            for row, standings in left:
                 sign: Literal[-1, 1] = -1 if positive[row] else 1
                 need = self._find_need(float(logits[row]), sign, margin)
                 moves, proved = find_change(standings, need, sign)
@@ -78,14 +96,14 @@ class Turner:
                     turned[row] = moves, proved
                 else:
                     found[row] = self._give_up(float(logits[row]), standings, sign)
-            after = self._apply(raw, {row: moves for row, (moves, _) in turned.items()})
+            after = self._apply(rows.raw, {row: moves for row, (moves, _) in turned.items()})
             for row, (moves, proved) in turned.items():
                 if bool(self._is_positive(after[row])) != positive[row]:
                     found[row] = self._describe(moves, proved, float(after[row]), positive[row])
-            rows = [each for each in rows if found[each[0]] is None]
-            if not rows:
+            left = [each for each in left if found[each[0]] is None]
+            if not left:
                 break
-        assert not rows, "a change that the scores do not bear out"
+        assert not left, "a change that the scores do not bear out"
         return [each for each in found if each is not None]
 
     def _score(self, features: MixedFeatures) -> Array:
@@ -94,18 +112,17 @@ class Turner:
     def _is_positive(self, logits: Array) -> Array:
         return np.asarray(sigmoid(logits) > self.threshold)
 
-    def _stand(self, raw: Table, adds: Array, fixed: Sequence[str]) -> Iterator[list[Standing]]:
+    def _stand(self, rows: Rows, fixed: Sequence[str]) -> Iterator[list[Standing]]:
         """Where each row stands on the curves of the columns that may change."""
-        na = (*self.schema.na, *raw.na)
         columns = []
         for j, effect in enumerate(self.effects):
             name = effect.column.name
-            if name in self.curves and name not in fixed:
-                curve = self.curves[name]
-                places = curve.read(raw.frame[name], na)
-                here = places.values.tolist(), (adds[:, j] - places.aside).tolist()
-                columns.append((curve, *here, places.names.to_list(), places.missing.tolist()))
-        for row in range(len(adds)):
+            if name in rows.places and name not in fixed:
+                places = rows.places[name]
+                here = places.values.tolist(), (rows.adds[:, j] - places.aside).tolist()
+                texts = places.names.to_list(), places.missing.tolist()
+                columns.append((self.curves[name], *here, *texts))
+        for row in range(len(rows.adds)):
             yield [
                 Standing(curve, values[row], own[row], None if missing[row] else names[row])
                 for curve, values, own, names, missing in columns
@@ -140,18 +157,16 @@ class Turner:
         farthest = logit + find_farthest(standings, sign)
         return Change(self.decisions[sign < 0], (), 0.0, float(sigmoid(farthest)))
 
-    def find_unanswered(
-        self, one: Table, features: MixedFeatures, adds: Array
-    ) -> Unanswered | None:
+    def find_unanswered(self, one: Rows) -> Unanswered | None:
         """What the missing values of the one row of a table could make of it."""
-        na, columns = (*self.schema.na, *one.na), []
+        na, columns = (*self.schema.na, *one.raw.na), []
         for j, effect in enumerate(self.effects):
-            raw, curve = one.frame[effect.column.name], self.curves.get(effect.column.name)
-            if curve is None:
-                missing = read_levels(raw, na).is_null()[0]
+            name = effect.column.name
+            if name in one.places:
+                missing = one.places[name].missing[0]
             else:
-                missing = curve.read(raw, na).missing[0]
+                missing = read_levels(one.raw.frame[name], na).is_null()[0]
             if missing:
-                reach = find_reach(effect, curve)
-                columns.append((effect.column.name, float(adds[0, j]), *reach))
-        return find_unanswered(float(self._score(features)[0]), self.threshold, columns)
+                reach = find_reach(effect, self.curves.get(name))
+                columns.append((name, float(one.adds[0, j]), *reach))
+        return find_unanswered(float(self._score(one.features)[0]), self.threshold, columns)

@@ -217,6 +217,7 @@ def _conclude(table: str, model: str, predictions: str) -> list[str]:
     tries = [
         f"onelayer show {model}",
         f"onelayer explain {model} {table} --row 1",
+        f"onelayer influence {model} {table}",
         "onelayer train your.csv --target COLUMN",
     ]
     return [

@@ -8,7 +8,7 @@ over the days from the first to the last.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -37,8 +37,12 @@ from onelayer.table.values import missing_numbers
 if TYPE_CHECKING:
     from onelayer.table.reading import Table
 
-MOST_POINTS = 1 << 16
-"""Values of a curve; a finer column is looked at in steps of a power of ten of its unit."""
+MOST_POINTS, FEWEST_POINTS, POINTS = 1 << 16, 1 << 10, 1 << 22
+"""Values of a curve, at most and in wide tables, and of all curves together; a finer column is
+looked at in steps of a power of ten."""
+
+END_DIGITS = 3
+"""Further digits of the smallest and the largest value of such a column."""
 
 Kind = Literal["number", "flag", "level", "date"]
 
@@ -153,16 +157,17 @@ def draw_curves(effects: Sequence[Effect], na: Sequence[str]) -> tuple[Curve, ..
 
     `na` are the words that mean missing, which no value may be.
     """
-    drawn = [_draw(effect, na) for effect in effects if effect.column.seen is not None]
+    most = min(MOST_POINTS, max(FEWEST_POINTS, POINTS // max(1, len(effects))))
+    drawn = [_draw(effect, na, most) for effect in effects if effect.column.seen is not None]
     return tuple(curve for curve in drawn if curve is not None and curve.values.size)
 
 
-def _draw(effect: Effect, na: Sequence[str]) -> Curve | None:
+def _draw(effect: Effect, na: Sequence[str], most: int) -> Curve | None:
     column = effect.column
     reading, seen = column.reading, column.seen
     assert seen is not None
     if isinstance(reading, Number) and seen.numbers is not None and effect.scales:
-        return _draw_numbers(effect, seen.numbers, na)
+        return _draw_numbers(effect, seen.numbers, na, most)
     if isinstance(reading, Flag) and effect.scales:
         values = np.array([0.0, 1.0])
         return Curve(effect, "flag", values, effect.add_numbers(values))
@@ -185,8 +190,8 @@ def change_values(table: Table, texts: Mapping[str, Mapping[int, str]]) -> Table
 # --- numbers ------------------------------------------------------------------------------------
 
 
-def _draw_numbers(effect: Effect, seen: Range, na: Sequence[str]) -> Curve:
-    values, digits = _spread_numbers(effect, seen)
+def _draw_numbers(effect: Effect, seen: Range, na: Sequence[str], most: int) -> Curve:
+    values, digits = _spread_numbers(effect, seen, most)
     values = values[~np.isin(values, missing_numbers(na))]
     spread = seen.deviation if seen.spread is None else seen.spread
     adds = effect.add_numbers(values)
@@ -194,7 +199,7 @@ def _draw_numbers(effect: Effect, seen: Range, na: Sequence[str]) -> Curve:
     return Curve(effect, "number", values, adds, spread, centre, _find_trend(adds), digits)
 
 
-def _spread_numbers(effect: Effect, seen: Range) -> tuple[Floats, int]:
+def _spread_numbers(effect: Effect, seen: Range, most: int) -> tuple[Floats, int]:
     """The values themselves where they are few; else all between the smallest and the largest.
 
     Beyond the bounds of a clipped column nothing changes, and nothing is looked at.
@@ -203,17 +208,27 @@ def _spread_numbers(effect: Effect, seen: Range) -> tuple[Floats, int]:
         return np.array(seen.values), _guess_decimals(seen)
     low, high = effect.limits
     low, high = max(low, seen.minimum), min(high, seen.maximum)
-    digits = min(_guess_decimals(seen), _finest_digits(high - low))
-    step = 10.0 ** abs(digits)
-    first, last = (
-        (math.floor(low * step), math.ceil(high * step))
-        if digits >= 0
-        else (math.floor(low / step), math.ceil(high / step))
-    )
-    steps = np.arange(first, last + 1, dtype=np.float64)
-    values = steps / step if digits >= 0 else steps * step
+    decimals = _guess_decimals(seen)
+    digits = min(decimals, _finest_digits(high - low, most))
+    first, last = _count_steps(low, digits, math.floor), _count_steps(high, digits, math.ceil)
+    values = _take_steps(np.arange(first, last + 1, dtype=np.float64), digits)
     inside = values[(values > seen.minimum) & (values < seen.maximum)]
-    return np.concatenate([[seen.minimum], inside, [seen.maximum]]), digits
+    # The extremes lie between two steps: nearly as far, in a few digits more.
+    finer = min(decimals, digits + END_DIGITS)
+    ends = [
+        _take_steps(np.array([_count_steps(end, finer, inward)], dtype=np.float64), finer)
+        for end, inward in ((seen.minimum, math.ceil), (seen.maximum, math.floor))
+    ]
+    return np.unique(np.concatenate([ends[0], inside, ends[1]])), digits
+
+
+def _count_steps(value: float, digits: int, inward: Callable[[float], int]) -> int:
+    return inward(value * 10.0**digits if digits >= 0 else value / 10.0**-digits)
+
+
+def _take_steps(steps: Floats, digits: int) -> Floats:
+    """Steps as numbers: whole numbers by a power of ten, the nearest to their digits."""
+    return steps / 10.0**digits if digits >= 0 else steps * 10.0**-digits
 
 
 def _guess_decimals(seen: Range) -> int:
@@ -225,13 +240,13 @@ def _guess_decimals(seen: Range) -> int:
     return 15
 
 
-def _finest_digits(width: float) -> int:
-    """The most decimals with which a stretch has at most MOST_POINTS values.
+def _finest_digits(width: float, most: int) -> int:
+    """The most decimals with which a stretch has at most so many values.
 
-    >>> _finest_digits(60_000.0), _finest_digits(70_000.0), _finest_digits(0.5)
-    (0, -1, 5)
+    >>> _finest_digits(60_000.0, 1 << 16), _finest_digits(0.5, 1 << 16), _finest_digits(0.5, 1_000)
+    (0, 5, 3)
     """
-    return math.floor(math.log10(MOST_POINTS / width)) if width > 0 else 0
+    return math.floor(math.log10(most / width)) if width > 0 else 0
 
 
 def _find_trend(adds: Floats) -> Literal[-1, 0, 1]:

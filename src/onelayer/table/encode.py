@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -86,9 +86,10 @@ def encode(columns: Sequence[Column], table: Table, na: Sequence[str]) -> Encode
     """
     used = [column for column in columns if column.terms]
     require_columns(table, [column.name for column in used])
+    types = table.frame.schema  # made anew at each call, from all columns
     for column in used:
-        _check_type(table, column)
-    quick = table.frame.select(_quick(table, used))
+        _check_type(table, column, types[column.name])
+    quick = table.frame.select(_quick(types, used))
     encoded = map_in_threads(lambda column: _encode_column(column, table, quick, na), used)
     parts = _join(encoded)
     rows = table.frame.height
@@ -111,8 +112,8 @@ _READABLE = {
 }
 
 
-def _check_type(table: Table, column: Column) -> None:
-    dtype, reading = table.frame.schema[column.name], column.reading
+def _check_type(table: Table, column: Column, dtype: pl.DataType) -> None:
+    reading = column.reading
     assert reading is not None
     plain = is_text(dtype) or dtype == pl.Null
     counted = dtype.is_numeric() or dtype == pl.Boolean
@@ -130,11 +131,11 @@ def _check_type(table: Table, column: Column) -> None:
         )
 
 
-def _quick(table: Table, used: Sequence[Column]) -> list[pl.Expr]:
+def _quick(types: Mapping[str, pl.DataType], used: Sequence[Column]) -> list[pl.Expr]:
     """Return what polars reads of all columns at once, on all its threads."""
     found = []
     for column in used:
-        dtype, reading = table.frame.schema[column.name], column.reading
+        dtype, reading = types[column.name], column.reading
         if isinstance(reading, Number):
             found.append(quick_numbers(column.name, dtype, reading))
         elif isinstance(reading, Level):

@@ -51,12 +51,11 @@ def word_columns(
     effects: Sequence[Effect], table: Table, pushes: Floats, na: Sequence[str]
 ) -> list[str]:
     """Say what each column holds in the one row of a table; `pushes` is (1, n_columns)."""
-
-    def word(j: int) -> str:
-        column = table.frame[effects[j].column.name]
-        return str(word_values(effects[j], column, pushes[:, j], na)[0])
-
-    return [word(j) for j in range(len(effects))]
+    columns = table.frame.to_dict(as_series=True)
+    return [
+        str(word_values(effect, columns[effect.column.name], pushes[:, j], na)[0])
+        for j, effect in enumerate(effects)
+    ]
 
 
 def rank_reasons(

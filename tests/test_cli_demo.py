@@ -1,4 +1,4 @@
-"""The demo: three commands on a real table, and what they leave."""
+"""The demo: four commands on a real table, and what they leave."""
 
 import importlib.util
 import json
@@ -19,7 +19,7 @@ def test_demo_trains_scores_explains_and_leaves_its_files(tmp_path):
     folder = tmp_path / "demo"
     result = run("demo", "-o", folder)
     assert result.exit_code == 0, result.stderr
-    assert files_in(folder) == {"loanapp.csv", "model.json", "predictions.csv"}
+    assert files_in(folder) == {"loanapp.csv", "model.json", "predictions.csv", "report.html"}
     said = " ".join(result.stdout.split())
     for part in (
         "leak       action, reject",
@@ -39,7 +39,7 @@ def test_demo_trains_scores_explains_and_leaves_its_files(tmp_path):
 @needs_table
 def test_demo_explains_a_row_that_was_held_out(tmp_path):
     document = json.loads(run("demo", "-o", tmp_path, "--json").stdout)
-    assert list(document) == ["train", "predict", "explain"]
+    assert list(document) == ["train", "predict", "explain", "report"]
     model = Model.load(tmp_path / "model.json")
     from onelayer.table.reading import read_table
 

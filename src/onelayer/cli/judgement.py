@@ -176,11 +176,13 @@ def _describe_calibration(found: "Evaluation", model: "Model", details: bool) ->
         ]
         heads = ["rows", "said", "was so", "95 % interval"]
         return [title, *tabulate(heads, rows, right=[0, 1, 2, 3]), *_describe_brier(found)]
-    shown = [bins[0], bins[len(bins) // 2], bins[-1]] if len(bins) > 2 else list(bins)
-    examples = ", ".join(f"{each.mean_predicted:.3f} ({each.observed:.3f})" for each in shown)
+    middle = bins[len(bins) // 2]
     said = (
-        f"From the lowest to the highest of {len(bins)} bins: {examples}. In {len(outside)} of "
-        "them what was said lies outside the 95 % interval of what was so."
+        f"Of {count(len(bins), 'bin')} the lowest said {bins[0].mean_predicted:.3f} (so in "
+        f"{bins[0].observed:.3f}), the middle one {middle.mean_predicted:.3f} "
+        f"({middle.observed:.3f}), the highest {bins[-1].mean_predicted:.3f} "
+        f"({bins[-1].observed:.3f}). {len(outside)} of them said what lies outside the 95 % "
+        "interval of what was so."
     )
     return [title, *paragraph(said, INDENT)]
 
@@ -241,15 +243,17 @@ def _describe_groups(audit: "GroupAudit", model: "Model", details: bool) -> list
         names = ", ".join(f"{show_text(each.value, 24)} ({each.n:,})" for each in few[:8])
         more = f" and {len(few) - 8:,} more" if len(few) > 8 else ""
         lines += paragraph(f"Under 30 rows, not judged: {names}{more}", INDENT)
-    for word, ratio in ((yes, audit.selected_impact), (no, audit.rejected_impact)):
-        if ratio is not None:
-            mark = "under" if ratio < 0.8 else "at least"
-            lines += paragraph(
-                f"If {word} is what people hope for: lowest rate over highest {ratio:.2f}, {mark} "
-                "four fifths",
-                INDENT,
-            )
-    return lines
+    return [*lines, *_say_impact(audit, yes, no)]
+
+
+def _say_impact(audit: "GroupAudit", yes: str, no: str) -> list[str]:
+    """The lowest rate over the highest, for whichever decision people hope for."""
+    said = [
+        f"{ratio:.2f} if {word} is hoped for, {'under' if ratio < 0.8 else 'at least'} four fifths"
+        for word, ratio in ((yes, audit.selected_impact), (no, audit.rejected_impact))
+        if ratio is not None
+    ]
+    return paragraph(f"Adverse impact ratio: {'; '.join(said)}", INDENT) if said else []
 
 
 def _row_of(group: "Group") -> list[str]:

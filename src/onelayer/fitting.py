@@ -1,7 +1,7 @@
 """From rows to a solution: coordinates, objective, and the solver that suits them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from onelayer.certificate import Certificate, no_certificate
 from onelayer.coordinates import Coordinates, measure_columns, plain_coordinates, shift_rows
 from onelayer.diagnosis import Case, diagnose
 from onelayer.errors import InputError
-from onelayer.loss import Loss
+from onelayer.loss import Loss, is_even
 from onelayer.naming import UNNAMED, Naming
 from onelayer.network import Array
 from onelayer.objective import Objective
@@ -90,6 +90,7 @@ def fit(
         raise InputError(f"solver={solver!r} is unknown: use one of {', '.join(SOLVERS)}")
     if start is not None:
         _check_start(rows, loss, *start)
+    rows = _share_weight(rows)
     task = _Task(rows, loss, C, l1_ratio, fit_intercept, solver, tol, watch, start, where)
     with single_threaded_blas():
         if l1_ratio > 0 and np.isfinite(C):
@@ -101,6 +102,16 @@ def fit(
         if not rows.in_memory:  # separation and dependence are looked for row by row
             return found
         return diagnose(Case(rows, loss, C, fit_intercept, naming, remarks, task.resume), found)
+
+
+def _share_weight(rows: MemoryRows) -> MemoryRows:
+    """The same rows, a weight that all of them have stored once: passes need no product with it."""
+    if not rows.in_memory or is_even(rows.block.weights):
+        return rows
+    weights = rows.block.weights
+    if not len(weights) or weights[0] == 0 or (weights != weights[0]).any():
+        return rows
+    return rows.over(replace(rows.block, weights=np.broadcast_to(weights[0], len(weights))))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from onelayer.blocks import Block
 from onelayer.coordinates import Coordinates
+from onelayer.features import Features
 from onelayer.loss import Loss, SigmoidLoss, Slopes, SoftmaxLoss, Terms, is_even
 from onelayer.rows.memory import MemoryRows
 
@@ -189,11 +190,13 @@ class Objective:
         out = np.zeros((self.groups, self.size, self.size))
         for (k, j), raw in zip(self.loss.pairs(), second, strict=True):
             H = raw.copy()
-            H[:-1, :-1] -= np.outer(centre, raw[-1, :-1]) + np.outer(raw[:-1, -1], centre)
-            H[:-1, :-1] += raw[-1, -1] * np.outer(centre, centre)
+            moved = np.outer(centre, raw[-1, :-1] - raw[-1, -1] / 2 * centre)
+            H[:-1, :-1] -= moved
+            H[:-1, :-1] -= moved.T
             H[-1, :-1] -= raw[-1, -1] * centre
             H[:-1, -1] = H[-1, :-1]
-            H *= np.outer(T, T)
+            H *= T
+            H *= T[:, None]
             group, a = (k, 0) if self.groups > 1 else (0, k * self.width)
             b = 0 if self.groups > 1 else j * self.width
             out[group, a : a + self.width, b : b + self.width] = H
@@ -237,10 +240,22 @@ class _Measure:
     diagonal: bool
 
     def __call__(self, block: Block) -> Sums:
+        # A tile with few of its columns' values adds little to a Hessian: one sum for the block.
+        features, curved = block.features, list[Array]()
+        late = self.hessian and features.row_values < features.n_columns
+        late = late and isinstance(self.loss, SigmoidLoss)
+        tiles = block.stretches(self.loss.n_outputs)
         # Added up as they come: the Hessians of all tiles side by side would be many.
-        return reduce(add, map(self._sum_tile, block.stretches(self.loss.n_outputs)))
+        total = reduce(add, (self._sum_tile(tile, curved if late else None) for tile in tiles))
+        if late:
+            q, whole = np.concatenate(curved, axis=1), features.tile(0, block.n_rows)
+            total.second = np.empty((len(q), *[features.n_columns + 1] * 2))
+            for each, out in zip(q, total.second, strict=True):
+                _bordered_curvature(whole, each, out)
+        return total
 
-    def _sum_tile(self, tile: Block) -> Sums:
+    def _sum_tile(self, tile: Block, curved: list[Array] | None) -> Sums:
+        """One tile's sums; its curvatures, for a Hessian summed later, go to `curved` if given."""
         s, Z = tile.weights, _logits(tile, self.W, self.bias)
         second = self.hessian or self.diagonal
         # Rows of one weight need no product with it, row by row; nor their curvatures.
@@ -263,7 +278,9 @@ class _Measure:
         )
         if isinstance(terms, Terms) and second:
             sums.bias_curvature = bias_curvature(terms, s)
-            if self.hessian:
+            if curved is not None:
+                curved.append(terms.curvature * s)
+            elif self.hessian:
                 sums.second = self._second(tile, terms.curvature, terms.probability)
             if self.diagonal:
                 sums.diagonal = _bordered_squares(tile, terms.curvature * s)
@@ -276,10 +293,11 @@ class _Measure:
         out = np.empty((len(pairs), width, width))
         for place, (k, j) in enumerate(pairs):
             if k == j or probability is None:
-                out[place] = _bordered_curvature(tile, tile.weights * curvature[k])
+                _bordered_curvature(tile.features, tile.weights * curvature[k], out[place])
             else:
                 q = tile.weights * probability[k] * probability[j]
-                np.negative(_bordered_curvature(tile, q), out=out[place])
+                _bordered_curvature(tile.features, q, out[place])
+                np.negative(out[place], out=out[place])
         return out
 
 
@@ -315,13 +333,11 @@ def _logits(tile: Block, W: Array, bias: Array) -> Array:
     return Z
 
 
-def _bordered_curvature(tile: Block, q: Array) -> Array:
-    p = tile.features.n_columns
-    H = np.empty((p + 1, p + 1))
-    H[:-1, :-1] = tile.features.curvature(q)
-    H[-1, :-1] = H[:-1, -1] = tile.features.back(q[None])[0]
-    H[-1, -1] = q.sum()
-    return H
+def _bordered_curvature(features: Features, q: Array, out: Array) -> None:
+    """sum q (x, 1) (x, 1)' into `out`, (p + 1, p + 1)."""
+    out[:-1, :-1] = features.curvature(q)
+    out[-1, :-1] = out[:-1, -1] = features.back(q[None])[0]
+    out[-1, -1] = q.sum()
 
 
 def _bordered_squares(tile: Block, q: Array) -> Array:

@@ -13,6 +13,8 @@ from onelayer.features.sparse import SparseFeatures
 
 Array = NDArray[Any]
 
+PIECE = 1 << 13  # rows
+
 
 @dataclass(frozen=True)
 class MixedFeatures:
@@ -105,18 +107,32 @@ class MixedFeatures:
         return out
 
     def curvature(self, q: Array) -> Array:
-        p, positions = self.numeric.shape[1], self._positions()
         H = np.zeros((self.n_columns, self.n_columns))
-        weighted = q[:, None] * self.numeric
-        H[:p, :p] = DenseFeatures(self.numeric).curvature(q)
-        if self.level_counts and p:
-            levels = slice(p, p + sum(self.level_counts))
-            H[levels, :p] = self._dummies(positions).T @ weighted
-            H[:p, levels] = H[levels, :p].T
-        self._add_pairs(H, q, positions)
-        if self.words is not None:
-            self._add_words(H, q, weighted, positions)
+        for start in range(0, self.n_rows, PIECE):  # pieces whose pairs of levels stay in cache
+            stop = min(start + PIECE, self.n_rows)
+            self.tile(start, stop)._add_curvature(H, q[start:stop])
+        for own in [*(columns for _, columns in self._levels()), self._words()]:
+            H[: own.start, own] = H[own, : own.start].T
         return H
+
+    def _add_curvature(self, H: Array, q: Array) -> None:
+        """Add the lower triangle.
+
+        A pair of levels is counted where it stands in H: a row costs c^2 / 2 additions, however
+        many levels there are.
+        """
+        p, width, flat = self.numeric.shape[1], len(H), H.reshape(-1)
+        weighted = q * self.numeric.T
+        H[:p, :p] += weighted @ self.numeric
+        places = [codes + columns.start for codes, columns in self._levels()]
+        for i, place in enumerate(places):
+            first = place * width
+            for j, x in enumerate(weighted):
+                np.add.at(flat, first + j, x)
+            for other in places[: i + 1]:
+                np.add.at(flat, first + other, q)
+        if self.words is not None:
+            self._add_words(H, q, weighted.T)
 
     def add_bordered(self, q: Array, apart: slice, to: tuple[Array, Array, Array]) -> None:
         places = [columns for _, columns in self._levels()]
@@ -224,34 +240,14 @@ class MixedFeatures:
             shape=(count, sum(self.level_counts)),
         )
 
-    def _add_pairs(self, H: Array, q: Array, positions: Array) -> None:
-        """Sums of q over the rows that hold both of two levels.
-
-        One `bincount` for a column against all columns before it: the pair's place in a table of
-        levels by levels is counted, so a row costs c^2 / 2 additions however many levels there are.
-        """
-        start = self.numeric.shape[1]
-        before = 0
-        for i, count in enumerate(self.level_counts):
-            own = positions[i] - before
-            rows = slice(start + before, start + before + count)
-            H[rows, rows] = np.diag(np.bincount(own, q, count))
-            if before:
-                pairs = (own * before + positions[:i]).ravel()
-                joint = np.bincount(pairs, np.tile(q, i), count * before)
-                H[rows, start : start + before] = joint.reshape(count, before)
-                H[start : start + before, rows] = H[rows, start : start + before].T
-            before += count
-
     def _words(self) -> slice:
         return slice(self.numeric.shape[1] + sum(self.level_counts), self.n_columns)
 
-    def _add_words(self, H: Array, q: Array, weighted: Array, positions: Array) -> None:
+    def _add_words(self, H: Array, q: Array, weighted: Array) -> None:
         words, columns = SparseFeatures(self.words), self._words()
         p = self.numeric.shape[1]
-        H[columns, columns] = words.curvature(q)
-        H[columns, :p] = np.asarray(self.words.T @ weighted)
+        H[columns, columns] += words.curvature(q)
+        H[columns, :p] += np.asarray(self.words.T @ weighted)
         if self.level_counts:
-            together = words.scaled(q).T @ self._dummies(positions)
-            H[columns, p : columns.start] = together.toarray()
-        H[: columns.start, columns] = H[columns, : columns.start].T
+            together = words.scaled(q).T @ self._dummies(self._positions())
+            H[columns, p : columns.start] += together.toarray()

@@ -61,15 +61,24 @@ def factor(H: Array, floor: float = 0.0) -> Factor:
     if not failed:
         condition, _ = linalg.lapack.dpocon(triangle, np.abs(unit).sum(axis=0).max(), uplo="L")
         if condition > floor:
-            inverse, _ = linalg.lapack.dpotri(triangle, lower=1)
-            inverse = np.tril(inverse) + np.tril(inverse, -1).T
-            return Factor(inverse / scale / scale[:, None], len(H), float(condition))
+            inverse = _invert_root(triangle, scale)
+            return Factor(inverse, len(H), float(condition))
     values, vectors = linalg.eigh(unit)
     kept = values > floor * values[-1]
     root = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
     largest = float(values[-1])
     condition = float(values[kept].min(initial=largest)) / largest if largest > 0 else 1.0
     return Factor(root @ root.T, int(kept.sum()), condition)
+
+
+def _invert_root(triangle: Array, scale: Array) -> Array:
+    """(S L L' S)^-1 from the lower triangle L, 0 above, which is written over."""
+    inverse, _ = linalg.lapack.dpotri(triangle, lower=1, overwrite_c=1)
+    whole = inverse + inverse.T
+    whole[np.diag_indices(len(whole))] /= 2
+    whole /= scale
+    whole /= scale[:, None]
+    return np.asarray(whole)
 
 
 def invert_rough(H: Array) -> Array:
@@ -81,9 +90,7 @@ def invert_rough(H: Array) -> Array:
         unit[np.diag_indices(len(H))] += added
         triangle, failed = linalg.lapack.dpotrf(unit, lower=1)
         if not failed:
-            inverse, _ = linalg.lapack.dpotri(triangle, lower=1)
-            inverse = np.tril(inverse) + np.tril(inverse, -1).T
-            return np.asarray(inverse * scale * scale[:, None])
+            return _invert_root(triangle, 1 / scale)
     return np.diag(np.square(scale))
 
 

@@ -36,7 +36,7 @@ from onelayer.coordinates import (
 from onelayer.loss import Loss
 from onelayer.objective import Evaluation, Objective
 from onelayer.rows.memory import MemoryRows
-from onelayer.solvers import newton, second_order
+from onelayer.solvers import newton
 from onelayer.solvers.factor import Factor, factor
 from onelayer.solvers.line_search import search
 from onelayer.solvers.newton import add_gauge
@@ -46,8 +46,8 @@ from onelayer.solvers.sample import (
     count_drawn,
     draw_sample,
     lighten,
-    thin,
 )
+from onelayer.solvers.sampled_start import ROWS_PER_PARAMETER, hold_back, start_from_sample
 from onelayer.solvers.second_order import MESSAGES, RELATIVE_GAP, Point, Watch, to_solution
 from onelayer.solvers.solution import Progress, Solution
 
@@ -57,9 +57,6 @@ KIND = "sampled"
 LEAST_COLUMNS = 16  # with fewer, a Hessian costs hardly more than a gradient
 MOST_PARAMETERS = 1000  # that hang together: more take longer to factor than to step without
 LEAST_VALUES = 1 << 18  # smaller tables stay in cache
-FIRST_ROWS = 4000  # the sample of the sample, where the first steps are taken
-ROWS_PER_PARAMETER = 20  # a sample with fewer is a poor guide
-FIRST_STEPS = 12  # a small sample may have no finite optimum
 MOST_STEPS = 40
 SLOW = 0.7  # a step that shrinks the decrement by less,
 PATIENCE = 2  # so many times, is a reason to give way to the whole Hessian
@@ -101,7 +98,7 @@ class Problem:
     Attributes
     ----------
     sample: the objective over the sample's rows at their own weights; its Hessian is a lower bound.
-    scaled: the same with weights that stand for all rows, and held back (see `_hold_back`).
+    scaled: the same with weights that stand for all rows, and held back (see `hold_back`).
     scale: how many rows a row of the sample stands for.
     """
 
@@ -144,7 +141,7 @@ def solve(
     rows, where = shift_rows(rows, where)
     objective = Objective(rows, loss, C, where)
     problem = _make_problem(objective, sample)
-    theta, factors = _start(problem, sample, start)
+    theta, factors = _start(problem, start)
     state = init(problem, theta, factors, tol)
     watch = watch or (lambda progress: None)
     if state is None:
@@ -317,53 +314,17 @@ def _make_problem(objective: Objective, sample: Sample) -> Problem:
     if single is not None:
         all_rows = Objective(single, loss, C, standard_coordinates(where))
         all_rows.penalty = objective.penalty
-    return Problem(objective, own, _hold_back(all_rows, objective.rows.n_rows), sample.scale)
+    return Problem(objective, own, hold_back(all_rows, objective.rows.n_rows), sample.scale)
 
 
-def _hold_back(scaled: Objective, n_rows: int) -> Objective:
-    """The same with the curvature of one more row in each direction, its farthest in the sample.
-
-    A level of which the sample holds few rows, or only rows of one class, would start with a weight
-    that all rows refute; one of which it holds none would have no curvature but the penalty's.
-    """
-    where, held = scaled.where, copy(scaled)
-    row = where.weight / n_rows / 4  # the weight of one, and the largest curvature
-    held.penalty = scaled.penalty + np.append(row * np.square(np.maximum(where.reach, 1.0)), 0.0)
-    return held
-
-
-def _start(
-    problem: Problem, sample: Sample, given: tuple[Array, Array] | None
-) -> tuple[Array, tuple[Factor, ...]]:
-    """Solve a part of the sample, then the sample; or set out from what is given."""
+def _start(problem: Problem, given: tuple[Array, Array] | None) -> tuple[Array, tuple[Factor, ...]]:
+    """Set out from the sample's solution, or from what is given."""
     objective, scaled = problem.objective, problem.scaled
     if given is not None:
         theta = objective.where.from_parameters(*given)
         return theta, _factor(scaled, theta)
-    theta, n = objective.start(), objective.rows.n_rows
-    few = max(FIRST_ROWS, ROWS_PER_PARAMETER * objective.size)
-    if 2 * few < scaled.rows.n_rows:
-        part = copy(scaled)
-        part.rows = thin(scaled.rows, few)
-        theta, _ = _descend(part, theta, few / n)
-    theta, hessian = _descend(scaled, theta, 1 / sample.scale)
+    theta, hessian = start_from_sample(objective, scaled, problem.scale)
     return theta, tuple(factor(add_gauge(objective, H)) for H in hessian)
-
-
-def _descend(objective: Objective, theta: Array, share: float) -> tuple[Array, Array]:
-    """Newton steps until the sample's own error hides the rest; the parameters, the Hessian.
-
-    A sample of a share of the rows is off by about one standard error of its own in each
-    parameter, which is 1 / share in lambda^2: nearer than a fiftieth of that is of no use.
-    """
-    enough = math.sqrt(0.04 * objective.size / share)
-    state = second_order.init(newton.NEWTON, objective, 0.0, theta)
-    while not all(state.status) and state.iteration < FIRST_STEPS:
-        if max(point.decrement for point in state.points) <= enough:
-            break
-        state = second_order.step(newton.NEWTON, objective, state, 0.0)
-    assert state.evaluation.hessian is not None
-    return state.theta, state.evaluation.hessian
 
 
 def _finish(problem: Problem, state: State, seconds: float) -> Solution:

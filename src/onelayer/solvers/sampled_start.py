@@ -1,0 +1,78 @@
+"""Where Newton's method over a sample of the rows sets out from: the sample's own solution.
+
+A part of the sample is solved first, then the sample; both held back where they know next to
+nothing.
+"""
+
+import math
+from copy import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onelayer.objective import Objective
+from onelayer.rows.memory import MemoryRows
+from onelayer.solvers import newton, second_order
+from onelayer.solvers.sample import thin
+
+Array = NDArray[Any]
+
+FIRST_ROWS = 4000  # the sample of the sample, where the first steps are taken
+ROWS_PER_PARAMETER = 20  # a sample with fewer is a poor guide
+FEW = 20  # rows with a value in a column, below which they are not to be trusted
+FIRST_STEPS = 12  # a small sample may have no finite optimum
+
+
+def start_from_sample(objective: Objective, scaled: Objective, scale: float) -> tuple[Array, Array]:
+    """Solve a part of the sample, then the sample; the parameters and the Hessian there.
+
+    `scaled` is the objective over the sample, each row drawn for `scale` rows of `objective`.
+    """
+    theta, n = objective.start(), objective.rows.n_rows  # a sample may hold no row of some class
+    few = max(FIRST_ROWS, ROWS_PER_PARAMETER * scaled.size)
+    if 2 * few < scaled.rows.n_rows:
+        part = _hold_back_rare(scaled, thin(scaled.rows, few))
+        theta, _ = _descend(part, theta, few / n)
+    return _descend(scaled, theta, 1 / scale)
+
+
+def hold_back(scaled: Objective, n_rows: int) -> Objective:
+    """The same with the curvature of one more row in each direction, its farthest in the sample.
+
+    A level of which the sample holds few rows, or only rows of one class, would start with a weight
+    that all rows refute; one of which it holds none would have no curvature but the penalty's.
+    """
+    where, held = scaled.where, copy(scaled)
+    row = where.weight / n_rows / 4  # the weight of one, and the largest curvature
+    held.penalty = scaled.penalty + np.append(row * np.square(np.maximum(where.reach, 1.0)), 0.0)
+    return held
+
+
+def _hold_back_rare(scaled: Objective, rows: MemoryRows) -> Objective:
+    """The same over few of its rows, those columns held back by one of them that few of them fill.
+
+    Each stands for many rows: without it, a level of one row would start far out on that side.
+    """
+    where, held = scaled.where, copy(scaled)
+    filled = rows.reduce(lambda block: block.features.tile(0, block.n_rows).count_filled())
+    row = where.weight / rows.n_rows / 4
+    more = np.where(filled < FEW, row * np.square(np.maximum(where.reach, 1.0)), 0.0)
+    held.rows, held.penalty = rows, scaled.penalty + np.append(more, 0.0)
+    return held
+
+
+def _descend(objective: Objective, theta: Array, share: float) -> tuple[Array, Array]:
+    """Newton steps until the sample's own error hides the rest; the parameters, the Hessian.
+
+    A sample of a share of the rows is off by about one standard error of its own in each
+    parameter, which is 1 / share in lambda^2: nearer than a fiftieth of that is of no use.
+    """
+    enough = math.sqrt(0.04 * objective.size / share)
+    state = second_order.init(newton.NEWTON, objective, 0.0, theta)
+    while not all(state.status) and state.iteration < FIRST_STEPS:
+        if max(point.decrement for point in state.points) <= enough:
+            break
+        state = second_order.step(newton.NEWTON, objective, state, 0.0)
+    assert state.evaluation.hessian is not None
+    return state.theta, state.evaluation.hessian

@@ -18,7 +18,7 @@ from onelayer.features.sparse import SparseFeatures
 from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss, SoftmaxLoss
 from onelayer.rows.memory import MemoryRows
-from onelayer.solvers import duality
+from onelayer.solvers import duality, proximal_step
 from onelayer.solvers.penalised import shift_classes, split_outputs
 
 
@@ -123,6 +123,24 @@ def test_hard_problems_against_60_digits(part):
             problem = Exact(hard.X, hard.y, hard.s, hard.C, True, l1_ratio)
             checked += check_against_digits(problem, got)
     assert checked >= 14
+
+
+def test_an_applied_hessian_against_60_digits(monkeypatch):
+    """Products alone end and prove as the summed Hessian does, on the hard problems."""
+    monkeypatch.setattr(proximal_step, "LARGEST_SUMMED", 0)
+    checked, kinds = 0, set()
+    for seed in range(1, PROBLEMS, 3):
+        hard = make_hard(seed)
+        if len(hard.X) >= 100 or hard.y.max() > 1:
+            continue
+        got = fit(rows_of(hard.X, hard.y, hard.s), SigmoidLoss(1), C=hard.C, l1_ratio=0.5)
+        kinds.add(got.certificate.kind)
+        if seed not in STALLED:
+            assert got.status == "optimal", (seed, hard.kind)
+        problem = Exact(hard.X, hard.y, hard.s, hard.C, True, 0.5)
+        checked += check_against_digits(problem, got)
+    assert checked >= 10
+    assert "applied" in kinds
 
 
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.4])

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from onelayer.solvers.rows_hessian import RowsHessian
+
 Array = NDArray[Any]
 
 MOST_FACES = 1000
@@ -24,18 +26,19 @@ STEEP = 0.3  # of the zeros that could move downhill, those this near the steepe
 SETTLED = 1e-14  # a fall of Q below this share of its terms is rounding
 
 
-def minimise(H: Array, c: Array, kappa: Array, x: Array) -> Array:
+def minimise(H: Array | RowsHessian, c: Array, kappa: Array, x: Array) -> Array:
     """The minimiser of Q from a start near it.
 
     Parameters
     ----------
-    H: (D, D), symmetric, of no negative curvature. c, kappa: (D,), kappa >= 0; 0 for a parameter
-        without a penalty. x: (D,), the start.
+    H: (D, D), symmetric, of no negative curvature; one that is applied is solved with by conjugate
+        gradients, and then the minimiser is found nearly.
+    c, kappa: (D,), kappa >= 0; 0 for a parameter without a penalty. x: (D,), the start.
 
     >>> minimise(np.eye(3), np.array([-3.0, 0.5, 3.0]), np.ones(3), np.zeros(3)).round(9).tolist()
     [2.0, 0.0, -2.0]
     """
-    curved = np.diag(H).copy()
+    curved = diagonal(H).copy()
     curved[curved <= 0] = 1.0
     slope = _times(H, x) + c
     last: Array | None = None
@@ -61,8 +64,15 @@ def minimise(H: Array, c: Array, kappa: Array, x: Array) -> Array:
     return x
 
 
-def _times(H: Array, x: Array) -> Array:
+def diagonal(H: Array | RowsHessian) -> Array:
+    """(D,)."""
+    return H.diagonal if isinstance(H, RowsHessian) else np.diag(H)
+
+
+def _times(H: Array | RowsHessian, x: Array) -> Array:
     """H x for an x that may be mostly 0."""
+    if isinstance(H, RowsHessian):
+        return H @ x
     held = np.flatnonzero(x)
     return np.asarray(H @ x if 3 * len(held) > len(x) else x[held] @ H[held])
 
@@ -80,16 +90,24 @@ def _is_inside(x: Array, target: Array, signs: Array) -> bool:
     return bool(np.array_equal(there, signs) and np.array_equal(here, signs))
 
 
-def _solve_face(H: Array, x: Array, slope: Array, kappa: Array, signs: Array) -> Array:
+def _solve_face(
+    H: Array | RowsHessian, x: Array, slope: Array, kappa: Array, signs: Array
+) -> Array:
     """The minimum over the parameters whose sign is not 0, with |x_j| continued as sign_j x_j."""
     kept = np.flatnonzero(signs)
     target = np.zeros_like(x)
     dropped = (signs == 0) & (x != 0)
     if dropped.any():
-        slope = slope - x[dropped] @ H[dropped]
+        slope = slope - _times(H, np.where(dropped, x, 0.0))
     pull = slope[kept] + kappa[kept] * np.where(kappa[kept] == 0, 0.0, signs[kept])
-    target[kept] = x[kept] - solve_definite(H[np.ix_(kept, kept)], pull)
+    target[kept] = x[kept] - _solve(H, kept, pull)
     return target
+
+
+def _solve(H: Array | RowsHessian, chosen: NDArray[np.intp], right: Array) -> Array:
+    if isinstance(H, RowsHessian):
+        return H.solve(chosen, right)
+    return solve_definite(H[np.ix_(chosen, chosen)], right)
 
 
 def solve_definite(M: Array, right: Array) -> Array:
@@ -115,7 +133,9 @@ def _fold(x: Array, target: Array) -> Array:
     return np.where(x * target < 0, 0.0, target)
 
 
-def _stay_in_orthant(H: Array, x: Array, slope: Array, kappa: Array) -> tuple[Array, Array]:
+def _stay_in_orthant(
+    H: Array | RowsHessian, x: Array, slope: Array, kappa: Array
+) -> tuple[Array, Array]:
     """The minimum over the orthant's face in which x can move downhill, and it folded.
 
     A parameter that leaves 0 must leave it to the side that its slope says; one that would not is
@@ -132,7 +152,7 @@ def _stay_in_orthant(H: Array, x: Array, slope: Array, kappa: Array) -> tuple[Ar
     target = x.copy()
     while moving.any():
         d = np.zeros_like(x)
-        d[moving] = solve_definite(H[np.ix_(moving, moving)], -pull[moving])
+        d[moving] = _solve(H, np.flatnonzero(moving), -pull[moving])
         wrong = entering & moving & (d * side <= 0)
         if not wrong.any():
             target = x + d
@@ -141,7 +161,9 @@ def _stay_in_orthant(H: Array, x: Array, slope: Array, kappa: Array) -> tuple[Ar
     return target, _fold(x, target)
 
 
-def _search(H: Array, slope: Array, kappa: Array, x: Array, target: Array) -> tuple[float, float]:
+def _search(
+    H: Array | RowsHessian, slope: Array, kappa: Array, x: Array, target: Array
+) -> tuple[float, float]:
     """The least change of Q along x -> target, and how far along it is found (1: at the target)."""
     d = target - x
     size = kappa * np.abs(d)

@@ -97,10 +97,10 @@ def invert_diagonal(kept: KeptRows, terms: Terms, exact: bool) -> Preconditioner
     objective = kept.objective
     total = np.diag(terms.bias_curvature)
     if exact:
-        data = _sum_squares(kept, _curvature(kept, terms))
+        data = sum_diagonal(kept, terms)
     else:
         data = np.repeat(total[None], objective.width, axis=0).T
-    data = np.where(objective.where.frozen, 0.0, data)
+        data = np.where(objective.where.frozen, 0.0, data)
     diagonal = data + objective.penalty
     # A parameter that nothing curves has no slope either.
     inverse = np.asfortranarray(1 / np.where(diagonal > 0, diagonal, 1.0))
@@ -126,6 +126,12 @@ def soften_diagonal(kept: KeptRows, terms: Terms) -> Preconditioner | None:
     return lambda r: r * inverse
 
 
+def sum_diagonal(kept: KeptRows, terms: Terms) -> Array:
+    """The data's part of the Hessian's diagonal, (n_outputs, p + 1): a pass."""
+    data = _sum_squares(kept, _curvature(kept, terms))
+    return np.where(kept.objective.where.frozen, 0.0, data)
+
+
 def _curvature(kept: KeptRows, terms: Terms) -> Array:
     """(n_outputs, n), s A (1 - A)."""
     if not kept.softmax:
@@ -134,7 +140,7 @@ def _curvature(kept: KeptRows, terms: Terms) -> Array:
 
 
 def _sum_squares(kept: KeptRows, q: Array) -> Array:
-    """The data's part of the Hessian's diagonal, (n_outputs, p + 1)."""
+    """Sums of q x^2 in the objective's coordinates, (n_outputs, p + 1)."""
 
     def squares(block: Block) -> Array:
         parts = [tile.features.squares(tile.labels) for tile in block.tiles()]

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from onelayer.certificate import SMALLEST_RHO, Certificate, combine, no_certificate
 from onelayer.objective import Evaluation
 from onelayer.solvers import duality, support
+from onelayer.solvers.applied import find_farthest_row, measure, survey
+from onelayer.solvers.corners import diagonal
 from onelayer.solvers.duality import Dual
 from onelayer.solvers.penalised import Penalised
 from onelayer.solvers.proximal_step import (
@@ -29,6 +31,8 @@ from onelayer.solvers.proximal_step import (
     rebase,
     take_hessian,
 )
+from onelayer.solvers.rows_hessian import RowsHessian
+from onelayer.solvers.rows_hessian import look as look_at_rows
 from onelayer.solvers.second_order import RELATIVE_GAP, Point
 from onelayer.solvers.solution import Progress, Solution
 
@@ -38,6 +42,7 @@ Watch = Callable[[Progress], None]
 SMALL = 600  # parameters that are worked on all at once; beyond, a working set
 FIRST, SHARE = 64, 1  # columns that join a working set at most: so many, or a share of those held
 NEAR = 0.1  # a working set is solved to this share of what stands outside
+AT_THE_END = 1e-2  # of tol: where the steps are done and the penalty proves nothing, H is summed
 MOST_ROUNDS = 200
 
 
@@ -204,7 +209,7 @@ def proceed(problem: Penalised, found: Round, tol: float, watch: Watch | None = 
             until = max(NEAR * math.sqrt(potential(problem, found, outside)), 0.1 * tol)
             continue
         if state.decrement <= tol:
-            found = prove(problem, found)
+            found = prove(problem, found, tol)
             if is_proved(problem, found, tol):
                 return replace(found, status="optimal")
         if found.state.stuck or until < 1e-15:
@@ -265,7 +270,7 @@ def violations(problem: Penalised, found: Round) -> Array:
 
 def potential(problem: Penalised, found: Round, outside: Array) -> float:
     """About the squared decrement that the columns outside would bring."""
-    curved = np.diag(found.state.H)
+    curved = diagonal(found.state.H)
     return float(np.square(outside).sum() / max(float(np.median(curved)), 1e-300))
 
 
@@ -278,9 +283,13 @@ def widen(problem: Penalised, found: Round, outside: Array) -> Round:
     )
 
 
-def prove(problem: Penalised, found: Round) -> Round:
+def prove(problem: Penalised, found: Round, tol: float) -> Round:
     """lambda and m where all that may differ from 0 takes part and curves F."""
     part, state = found.part, found.state
+    if isinstance(state.H, RowsHessian):
+        tried = with_point(_prove_by_penalty(problem, found), state, found, 2)
+        if is_proved(problem, tried, tol) or state.decrement > AT_THE_END * tol:
+            return tried
     free = ~np.append(part.objective.where.frozen[:-1], part.objective.where.frozen[-1])
     alive = np.tile(free, (part.objective.n_outputs, 1))
     if found.columns is None:
@@ -291,14 +300,37 @@ def prove(problem: Penalised, found: Round) -> Round:
         alive[:, :-1] &= ~found.dual.zero[:, found.columns]
     H, state = lower_bound(part, state)
     point = support.prove(part, state.evaluation, state.theta, H, alive)
+    return with_point(point, state, found, 0)
+
+
+def with_point(point: Point | None, state: State, found: Round, passes: int) -> Round:
+    """The round with what was proved, after some passes for it."""
+    found = replace(found, state=state, passes=found.passes + passes)
     if point is None or not math.isfinite(point.rho):
-        return replace(found, state=state)
+        return found
     last = replace(found.history[-1], rho=point.rho)
-    return replace(found, state=state, point=point, history=(*found.history[:-1], last))
+    return replace(found, point=point, history=(*found.history[:-1], last))
+
+
+def _prove_by_penalty(problem: Penalised, found: Round) -> Point:
+    """lambda and m of all columns from H >= the L2 penalty, as `applied.py` has them: two passes.
+
+    The shortest subgradient stands in the gradient's place, as in `support.py`.
+    """
+    objective, theta = problem.objective, np.asfortranarray(found.theta)
+    evaluation, _ = look_at_rows(objective, theta)
+    around = survey(objective, theta, evaluation, find_farthest_row(objective))
+    slopes = objective.by_output(evaluation.gradient)
+    shortest = np.asfortranarray(support.subgradient(problem, slopes, theta))
+    return measure(objective, around, shortest, np.zeros_like(shortest), shortest)[0]
 
 
 def lower_bound(part: Penalised, state: State) -> tuple[Array, State]:
     """A matrix that the Hessian at theta is not below: of some rows, or the Hessian itself."""
+    if isinstance(state.H, RowsHessian):
+        summed = part.objective.evaluate(state.theta, hessian=True).hessian
+        assert summed is not None
+        return summed[0], replace(state, passes=state.passes + 1, summed=True)
     if state.exact:
         return state.H, state
     if state.part is not None:
@@ -306,6 +338,7 @@ def lower_bound(part: Penalised, state: State) -> tuple[Array, State]:
         assert seen.hessian is not None
         return seen.hessian[0], state
     state = aim(part, take_hessian(part, state))
+    assert not isinstance(state.H, RowsHessian)
     return state.H, state
 
 
@@ -345,6 +378,8 @@ def certify(found: Round) -> Certificate:
         return Certificate(gap, math.inf, "duality", found.dual.rounding, _NO_RHO)
     rho = max(found.rho, SMALLEST_RHO)
     kind = "factored" if found.state.part is None else "sampled"
+    if isinstance(found.state.H, RowsHessian) and not found.state.summed:
+        kind = "applied"
     return Certificate(gap, rho, kind, found.point.rounding)
 
 

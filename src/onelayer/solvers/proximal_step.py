@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.blocks import Block
 from onelayer.objective import Evaluation
 from onelayer.solvers.corners import minimise
 from onelayer.solvers.penalised import Penalised, shift_classes
+from onelayer.solvers.rows_hessian import RowsHessian, look
 from onelayer.solvers.sample import Sample, draw_sample, thin
 from onelayer.solvers.support import pin_biases
 
@@ -22,6 +24,7 @@ Array = NDArray[Any]
 
 SAMPLE_SHARE = 10
 ROWS_PER_PARAMETER = 20  # with fewer rows than this a parameter, a sample is a poor guide
+LARGEST_SUMMED = 600  # parameters whose Hessian is summed
 POOR = 0.3  # a step that leaves more of the decrement than this asks for a Hessian of its own
 SHORTEST = 1e-9
 PATIENCE = 4  # steps in a row that neither gain nor shrink
@@ -39,17 +42,19 @@ class State:
 
     Attributes
     ----------
-    theta: (n_outputs, p + 1). evaluation: there. H: (D, D), the parabola's curvature.
+    theta: (n_outputs, p + 1). evaluation: there. H: (D, D), the parabola's curvature, summed or
+        applied.
     exact: whether H is the Hessian at theta.
     target: where the parabola plus L1 is least. decrement: |target - theta| in the norm of H.
     stuck: no step lowers F any more. passes, steps: taken. length: of the last step.
     part: the problem over some of the rows, whose Hessian is a part of the whole's; or None.
     idle: steps in a row that gained nothing that float64 can tell and did not halve the decrement.
+    summed: whether H is to be summed after all, as one that is applied has led no further.
     """
 
     theta: Array
     evaluation: Evaluation
-    H: Array
+    H: Array | RowsHessian
     exact: bool
     target: Array
     decrement: float = math.inf
@@ -59,6 +64,7 @@ class State:
     length: float = 0.0
     part: Penalised | None = None
     idle: int = 0
+    summed: bool = False
 
 
 def begin(problem: Penalised, theta: Array) -> State:
@@ -107,11 +113,16 @@ def rebase(problem: Penalised, state: State, part: Penalised) -> State:
     return State(
         theta,
         evaluation,
-        state.H + np.diag(np.tile(raised, n)),
+        _raise(state.H, part, np.tile(raised, n)),
         state.exact,
         theta,
         part=None if state.part is None else state.part.with_strength(part.C),
     )
+
+
+def _raise(H: Array | RowsHessian, part: Penalised, raised: Array) -> Array | RowsHessian:
+    """The Hessian of `part`, with as much more penalty."""
+    return H.under(part.objective) if isinstance(H, RowsHessian) else H + np.diag(raised)
 
 
 def draw_part(problem: Penalised) -> Sample | None:
@@ -131,12 +142,28 @@ def is_cheap(problem: Penalised) -> bool:
     return n * pairs * squares < PASS + n * (ROW + VALUE * values) * k
 
 
+def is_applied(problem: Penalised) -> bool:
+    """Whether the Hessian is applied: a sum over the rows and its factor would take longer.
+
+    Without an L2 part nothing bounds how many products that takes; along what a softmax's classes
+    share it bounds too little.
+    """
+    objective = problem.objective
+    large = objective.size > LARGEST_SUMMED and isinstance(objective.rows.block, Block)
+    return large and objective.n_outputs == 1 and bool(np.isfinite(objective.C))
+
+
 def descend(problem: Penalised, state: State, until: float) -> State:
     """Step until the decrement is at most `until`, or no step lowers F any more."""
     if not math.isfinite(state.decrement):
         state = aim(problem, state)
-    while state.decrement > until and not state.stuck:
-        state = move(problem, state)
+    while state.decrement > until:
+        if state.stuck and not isinstance(state.H, RowsHessian):
+            break
+        if state.stuck:
+            state = take_hessian(problem, replace(state, stuck=False, idle=0, summed=True))
+        else:
+            state = move(problem, state)
         if not state.stuck:
             state = aim(problem, state)
     return state
@@ -164,8 +191,12 @@ def _aim(problem: Penalised, state: State) -> State:
 
 def take_hessian(problem: Penalised, state: State) -> State:
     """The Hessian at theta: one pass."""
-    evaluation = problem.objective.evaluate(state.theta, hessian=True)
     unaimed = replace(state, decrement=math.inf)
+    if is_applied(problem) and not state.summed:
+        evaluation, H = look(problem.objective, state.theta)
+        passes = state.passes + 1
+        return replace(unaimed, evaluation=evaluation, H=H, exact=True, passes=passes)
+    evaluation = problem.objective.evaluate(state.theta, hessian=True)
     return _with_hessian(problem, replace(unaimed, evaluation=evaluation, passes=state.passes + 1))
 
 
@@ -220,6 +251,8 @@ def _shorten(
 
 def _arrive(problem: Penalised, state: State, theta: Array, evaluation: Evaluation) -> State:
     """The state at the step's end, with its Hessian or the old one bent to the slopes' change."""
+    if isinstance(state.H, RowsHessian):
+        return take_hessian(problem, replace(state, theta=theta))
     s = (theta - state.theta).ravel()
     y = evaluation.gradient[0] - state.evaluation.gradient[0]
     state = replace(state, theta=theta, evaluation=evaluation)

@@ -9,7 +9,7 @@ ends by that proof.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,23 +17,20 @@ from numpy.typing import NDArray
 
 from onelayer.certificate import SMALLEST_RHO, Certificate, combine, no_certificate
 from onelayer.objective import Evaluation
-from onelayer.solvers import duality, support
-from onelayer.solvers.applied import find_farthest_row, measure, survey
+from onelayer.solvers import duality
 from onelayer.solvers.corners import diagonal
 from onelayer.solvers.duality import Dual
 from onelayer.solvers.penalised import Penalised
+from onelayer.solvers.proximal_round import Round, find_outside, is_proved, prove
 from onelayer.solvers.proximal_step import (
     State,
-    aim,
     begin,
     begin_from_sample,
     descend,
     rebase,
-    take_hessian,
 )
 from onelayer.solvers.rows_hessian import RowsHessian
-from onelayer.solvers.rows_hessian import look as look_at_rows
-from onelayer.solvers.second_order import RELATIVE_GAP, Point
+from onelayer.solvers.second_order import RELATIVE_GAP
 from onelayer.solvers.solution import Progress, Solution
 
 Array = NDArray[Any]
@@ -42,41 +39,7 @@ Watch = Callable[[Progress], None]
 SMALL = 600  # parameters that are worked on all at once; beyond, a working set
 FIRST, SHARE = 64, 1  # columns that join a working set at most: so many, or a share of those held
 NEAR = 0.1  # a working set is solved to this share of what stands outside
-AT_THE_END = 1e-2  # of tol: where the steps are done and the penalty proves nothing, H is summed
 MOST_ROUNDS = 200
-
-
-@dataclass(frozen=True)
-class Round:
-    """What is known at one theta about the whole problem.
-
-    Attributes
-    ----------
-    theta: (n_outputs, p + 1), over all columns. evaluation: there, over all columns.
-    columns: those that take part; None for all. part: the problem over them. state: its steps.
-    dual: the dual bound. point: lambda and m on what may differ from 0, or None.
-    """
-
-    theta: Array
-    evaluation: Evaluation
-    columns: Array | None
-    part: Penalised
-    state: State
-    dual: Dual
-    point: Point | None = None
-    passes: int = 0
-    history: tuple[Progress, ...] = ()
-    status: str = ""
-
-    @property
-    def gap(self) -> float:
-        """The best bound of the excess."""
-        return self.dual.gap if self.point is None else min(self.dual.gap, self.point.gap)
-
-    @property
-    def rho(self) -> float:
-        """The distance in standard errors, inf where the Hessian of the support is singular."""
-        return math.inf if self.point is None else self.point.rho
 
 
 def solve(
@@ -123,7 +86,7 @@ def follow(problem: Penalised, found: Round, later: Penalised, next_C: float) ->
         state = rebase(problem, found.state, later)
         return Round(found.theta, evaluation, None, later, state, dual)
     over = steepness(later, evaluation, found.theta)
-    if (over > 0)[_outside(later, found)].any():
+    if (over > 0)[find_outside(later, found)].any():
         above = steepness(problem, evaluation, found.theta) + expected_rise(problem, next_C)
         columns = join_columns(found.theta, above)
         return open_columns(later, found.theta, columns, evaluation, dual, 0, ())
@@ -160,12 +123,6 @@ def rebase_evaluation(problem: Penalised, found: Round, later: Penalised) -> Eva
         value=found.evaluation.value + 0.5 * (more * found.theta).sum(),
         gradient=found.evaluation.gradient + more.reshape(1, -1),
     )
-
-
-def _outside(problem: Penalised, found: Round) -> NDArray[np.bool_]:
-    outside = np.ones(problem.objective.width - 1, dtype=bool)
-    outside[found.columns] = False
-    return outside
 
 
 def first_round(problem: Penalised, theta: Array, cold: bool) -> Round:
@@ -281,72 +238,6 @@ def widen(problem: Penalised, found: Round, outside: Array) -> Round:
     return open_columns(
         problem, found.theta, columns, found.evaluation, found.dual, passes, found.history
     )
-
-
-def prove(problem: Penalised, found: Round, tol: float) -> Round:
-    """lambda and m where all that may differ from 0 takes part and curves F."""
-    part, state = found.part, found.state
-    if isinstance(state.H, RowsHessian):
-        tried = with_point(_prove_by_penalty(problem, found), state, found, 2)
-        if is_proved(problem, tried, tol) or state.decrement > AT_THE_END * tol:
-            return tried
-    free = ~np.append(part.objective.where.frozen[:-1], part.objective.where.frozen[-1])
-    alive = np.tile(free, (part.objective.n_outputs, 1))
-    if found.columns is None:
-        alive[:, :-1] &= ~found.dual.zero
-    else:
-        if not found.dual.zero[:, _outside(problem, found)].all():
-            return found
-        alive[:, :-1] &= ~found.dual.zero[:, found.columns]
-    H, state = lower_bound(part, state)
-    point = support.prove(part, state.evaluation, state.theta, H, alive)
-    return with_point(point, state, found, 0)
-
-
-def with_point(point: Point | None, state: State, found: Round, passes: int) -> Round:
-    """The round with what was proved, after some passes for it."""
-    found = replace(found, state=state, passes=found.passes + passes)
-    if point is None or not math.isfinite(point.rho):
-        return found
-    last = replace(found.history[-1], rho=point.rho)
-    return replace(found, point=point, history=(*found.history[:-1], last))
-
-
-def _prove_by_penalty(problem: Penalised, found: Round) -> Point:
-    """lambda and m of all columns from H >= the L2 penalty, as `applied.py` has them: two passes.
-
-    The shortest subgradient stands in the gradient's place, as in `support.py`.
-    """
-    objective, theta = problem.objective, np.asfortranarray(found.theta)
-    evaluation, _ = look_at_rows(objective, theta)
-    around = survey(objective, theta, evaluation, find_farthest_row(objective))
-    slopes = objective.by_output(evaluation.gradient)
-    shortest = np.asfortranarray(support.subgradient(problem, slopes, theta))
-    return measure(objective, around, shortest, np.zeros_like(shortest), shortest)[0]
-
-
-def lower_bound(part: Penalised, state: State) -> tuple[Array, State]:
-    """A matrix that the Hessian at theta is not below: of some rows, or the Hessian itself."""
-    if isinstance(state.H, RowsHessian):
-        summed = part.objective.evaluate(state.theta, hessian=True).hessian
-        assert summed is not None
-        return summed[0], replace(state, passes=state.passes + 1, summed=True)
-    if state.exact:
-        return state.H, state
-    if state.part is not None:
-        seen = state.part.objective.evaluate(state.theta, hessian=True)
-        assert seen.hessian is not None
-        return seen.hessian[0], state
-    state = aim(part, take_hessian(part, state))
-    assert not isinstance(state.H, RowsHessian)
-    return state.H, state
-
-
-def is_proved(problem: Penalised, found: Round, tol: float) -> bool:
-    """The stop rule: the gap, and the distance where there is one."""
-    value = problem.value(found.evaluation, found.theta)
-    near = found.gap <= RELATIVE_GAP * max(value - found.gap, 0.0)
-    return near and (found.rho <= tol or found.point is None)
 
 
 def finish(problem: Penalised, found: Round, seconds: float) -> Solution:

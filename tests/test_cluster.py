@@ -190,7 +190,7 @@ def test_rows_that_do_not_fit_are_mapped_to_the_same_bits(client):
     client.run(limit_rows, 1_000_000)  # one partition of 644,000 bytes a worker
     try:
         rows = ClusterRows.from_partitions(client, partitions)
-        mapped = client.gather(client.map(lambda held: held.is_mapped, rows._held))
+        mapped = client.gather(client.map(lambda held: held[0].is_mapped, rows._held))
         assert 0 < sum(mapped) < len(mapped)
         assert bits(fit(rows, SigmoidLoss(1))) == expected
     finally:

@@ -28,11 +28,13 @@ from onelayer.model import Model
 from onelayer.naming import Naming
 from onelayer.network import sigmoid
 from onelayer.outcome import warn_of_outcome, warn_of_strength
+from onelayer.rows.cluster import find_client
 from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.descent import seed_descent
 from onelayer.solvers.solution import Progress, Solution
-from onelayer.streaming import Means, Settings, Stage, is_streamed, train_streamed
+from onelayer.streaming import Means, Settings, Stage, is_files, is_streamed, train_streamed
+from onelayer.streaming.spread import is_frames, train_spread
 from onelayer.streaming.threshold import cross_threshold
 from onelayer.strength import StrengthChoice, settle_strength
 from onelayer.summary import WeightKind, note_balance
@@ -86,6 +88,7 @@ def train(
     resume: bool = False,
     tell: Callable[[Stage], None] | None = None,
     say: Callable[[str], None] | None = None,
+    client: Any = None,
 ) -> Model:
     """Train a one-layer network on a raw table and judge it on rows it has not seen.
 
@@ -124,6 +127,9 @@ def train(
         every pass then reads and encodes the table again.
     resume: go on from what a killed run of the same training left there.
     tell, say: told the `Stage` of such a training, and sentences on what it needs.
+    client: a `dask.distributed.Client`, whose workers then read the table, each its own part, and
+        keep the encoded rows: `table` is a path, folder, glob or list of paths that all of them
+        see, or a dataframe of Dask (then the client that was made last, if none is given).
 
     Returns
     -------
@@ -163,7 +169,12 @@ def train(
         "roles": dict(roles or {}),
     }
     found: Model | Table | None = None
-    if is_streamed(table, memory):
+    if client is not None or is_frames(table):
+        _require_no_disk(table, memory, cache, resume, query)
+        client = find_client() if client is None else client
+        means = Means(read_memory(None), n_jobs=n_jobs, tell=tell, say=say)
+        found = train_spread(table, client, split, means, choices, settings, names)
+    elif is_streamed(table, memory):
         folder = None if isinstance(cache, bool) else Path(cache)
         means = Means(read_memory(memory), folder, cache is not False, resume, n_jobs, tell, say)
         source = open_stream(table, names=names, na=na, query=query, folder=folder)
@@ -241,6 +252,22 @@ def _check_options(
         raise InputError(f"l1_ratio is {l1_ratio}, expected a share from 0 to 1")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**32):
         raise InputError(f"seed is {seed}, expected a whole number from 0 to {2**32 - 1}")
+
+
+def _require_no_disk(table: Any, memory: Any, cache: Any, resume: bool, query: Any) -> None:
+    """Refuse what has no meaning on a cluster."""
+    given = {"memory": memory, "cache": cache not in (True, None), "resume": resume, "query": query}
+    for name, value in given.items():
+        if value:
+            raise InputError(
+                f"{name} is for a training on one machine, and this one is on a cluster: leave "
+                "it out"
+            )
+    if not (is_frames(table) or is_files(table)):
+        raise InputError(
+            f"a cluster reads paths and Dask dataframes, not {type(table).__name__}: train without "
+            "a client, or write the table to a file that the workers see"
+        )
 
 
 def _read_other(test: Any, names: Sequence[str] | None) -> Table | None:

@@ -177,6 +177,11 @@ def _options_of_long_tables() -> list[Any]:
         click.option("--cache", metavar="DIR", help="Where encoded rows of a long table lie."),
         click.option("--no-cache", is_flag=True, help="Encode a long table in every pass."),
         click.option("--resume", is_flag=True, help="Go on from what a killed training left."),
+        click.option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Dask workers that read the table: tcp://HOST:8786, or local:4 to start four.",
+        ),
     ]
 
 
@@ -348,6 +353,11 @@ def settle_options(options: dict[str, Any]) -> dict[str, Any]:
     if "tol" in given and descends:
         raise InputError("--tol is not for gradient descent, which stops after --num-iterations")
     _settle_threshold(given)
+    if "cluster" in given:
+        for name in ("memory", "cache", "no_cache", "resume", "query"):
+            if given.get(name):
+                flag = f"--{name.replace('_', '-')}"
+                raise InputError(f"--cluster and {flag} exclude each other: workers keep the rows")
     if given.pop("no_cache", False):
         for name in ("cache", "resume"):
             if given.get(name):

@@ -1,6 +1,8 @@
 """`onelayer train`: learn from a table, say what was done, and leave a model file."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,8 +81,11 @@ def train(
     with Progress(f"reading {table}") as progress:
         judged = None if test is None else read(test, names, na)
         source: Stream | WholeTable
-        if is_long(table, options):
-            model = train_streamed(table, names, na, judged, progress, options)
+        cluster = options.pop("cluster", None)
+        if cluster is not None or is_long(table, options):
+            with reach(cluster, progress) as client:
+                options["client"] = client
+                model = train_streamed(table, names, na, judged, progress, options)
             facts = model.training
             rows = facts.rows + facts.holdout_rows + facts.without_target
             source = _open_again(table, names, na, options)
@@ -132,6 +137,19 @@ def train_model(
     return learn(raw, test=judged, watch=progress.watch, **options)
 
 
+@contextmanager
+def reach(cluster: str | None, progress: Progress) -> Iterator[Any]:
+    """A client of the cluster at an address; None where there is none."""
+    if cluster is None:
+        yield None
+        return
+    from onelayer.rows.cluster import connect
+
+    progress.say(f"reaching {cluster}")
+    with connect(cluster) as client:
+        yield client
+
+
 def is_long(table: str, options: dict[str, Any]) -> bool:
     """Whether the table is to be read in batches; refuses options that would then be ignored."""
     from onelayer.streaming import is_streamed
@@ -151,7 +169,7 @@ def train_streamed(
     progress: Progress,
     options: dict[str, Any],
 ) -> "Model":
-    """Train on a table that is read in batches; says first what that takes."""
+    """Train on a table that is read in parts, here or on a cluster; says first what that takes."""
     from onelayer.training import train as learn
 
     return learn(

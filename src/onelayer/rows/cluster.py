@@ -244,6 +244,11 @@ def own_versions() -> dict[str, str]:
     }
 
 
+def check_here(versions: dict[str, str]) -> None:
+    """On a worker: require its versions to be these."""
+    require_versions(this_worker().address, own_versions(), versions)
+
+
 def require_versions(worker: str, theirs: dict[str, str], ours: dict[str, str]) -> None:
     for name, own in ours.items():
         if theirs.get(name) != own:

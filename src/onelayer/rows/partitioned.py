@@ -24,10 +24,10 @@ from onelayer.features.stack import stack_features
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.cluster import (
     Workers,
+    check_here,
     check_workers,
     own_versions,
     pack,
-    require_versions,
     this_worker,
     unpack,
 )
@@ -50,17 +50,22 @@ class Partition(Protocol):
 class ClusterRows(MemoryRows):
     """A row source over partitions on Dask workers, with the interface of `MemoryRows`.
 
-    Use `from_partitions`. The workers keep the partitions as long as this object, or one made from
+    Use `from_partitions`; or, for partitions of several blocks each, `load_parts`, and one source
+    for each `side`. The workers keep the partitions as long as this object, or one made from
     it, is alive. `block` knows the columns alone.
     """
 
     room = ROOM
+    watch: Callable[[int, int], None] | None = None  # told from which row to which a pass has come
+    note: Callable[[Array, Array], None] | None = None  # steps are not kept: what dies is a worker
 
-    def __init__(self, workers: Workers, held: Sequence[Any], n_jobs: int | None = None) -> None:
-        self._workers = workers
-        self._changes: tuple[_Shift, ...] = ()
+    def __init__(
+        self, workers: Workers, held: Sequence[Any], n_jobs: int | None = None, side: int = 0
+    ) -> None:
+        self._workers, self._side = workers, side
+        self._changes: tuple[_Shift | _Scale, ...] = ()
         workers.finish(held)
-        parts = workers.begin("facts", _describe, held)
+        parts = workers.begin("facts", partial(_describe, side=side), held)
         facts = workers.fetch(parts, parts, held)
         full = [k for k, each in enumerate(facts) if each.n_rows]
         if not full:
@@ -107,12 +112,22 @@ class ClusterRows(MemoryRows):
 
         The items are values or futures, such as the chunks of an array.
         """
-        hold = partial(_hold, make=make, versions=own_versions())
-        return cls(workers, workers.begin("load", hold, workers.names, *columns), n_jobs)
+        return cls(workers, load_parts(workers, partial(_make_one, make), *columns), n_jobs)
 
     def reduce(self, task: Callable[[Block], T], merge: Callable[[T, T], T] | None = None) -> T:
         """The sum over partitions of `task(block)`, added in their order."""
-        return self._workers.add_up(self._begin(task), merge, self._held)  # type: ignore[no-any-return]
+        self._tell(0)
+        total: T = self._workers.add_up(self._begin(task), merge, self._held)
+        self._tell(self.n_rows)
+        return total
+
+    def _tell(self, row: int) -> None:
+        if self.watch is not None:
+            self.watch(row, row)
+
+    def close(self) -> None:
+        """Let go of the rows: workers forget partitions that nobody else holds on to."""
+        self._held = []
 
     def map(self, task: Callable[[Block], T]) -> Iterator[T]:
         """One result a partition, in order."""
@@ -125,6 +140,12 @@ class ClusterRows(MemoryRows):
         other.__dict__.update(self.__dict__)
         other.block = block
         other._changes = (*self._changes, _Shift(getattr(block.features, "shift", None)))
+        return other
+
+    def scaled(self, factor: float) -> "ClusterRows":
+        """The same rows, with their weights times a number."""
+        other = self.over(self.block)
+        other._changes = (*self._changes, _Scale(factor))
         return other
 
     def take(self, numbers: NDArray[np.intp]) -> Block:
@@ -159,7 +180,7 @@ class ClusterRows(MemoryRows):
         return self._workers.begin("pass", _run, self._held, [self._pickle(task)] * len(self._held))
 
     def _pickle(self, task: Callable[[Block], Any]) -> bytes:
-        return pack((self._changes, task, np.geterr(), own_versions()))
+        return pack((self._side, self._changes, task, np.geterr(), own_versions()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A task that holds on to its source must not take it along.
@@ -208,6 +229,16 @@ class _Shift:
 
 
 @dataclass(frozen=True)
+class _Scale:
+    """What weights are multiplied by."""
+
+    factor: float
+
+    def __call__(self, block: Block) -> Block:
+        return replace(block, weights=block.weights * self.factor)
+
+
+@dataclass(frozen=True)
 class _Take:
     """The rows of these numbers in a partition."""
 
@@ -232,15 +263,32 @@ def _load(partition: Partition) -> Block:
     return partition.load()
 
 
-def _hold(name: str, *parts: Any, make: Callable[..., Block], versions: dict[str, str]) -> HeldRows:
+def _make_one(make: Callable[..., Block], *parts: Any) -> tuple[Block]:
+    return (make(*parts),)
+
+
+def load_parts(
+    workers: Workers, make: Callable[..., tuple[Block, ...]], *columns: Sequence[Any]
+) -> list[Any]:
+    """Have the workers make each partition's blocks from its items of the columns, and keep them.
+
+    Returns a future for each partition, to make a `ClusterRows` of.
+    """
+    hold = partial(_hold, make=make, versions=own_versions())
+    return workers.begin("load", hold, workers.names, *columns)
+
+
+def _hold(
+    name: str, *parts: Any, make: Callable[..., tuple[Block, ...]], versions: dict[str, str]
+) -> tuple[HeldRows, ...]:
     """On a worker: read a partition, and keep it."""
-    require_versions(this_worker().address, own_versions(), versions)
+    check_here(versions)
     try:
-        held = HeldRows(make(*parts))
+        held = tuple(HeldRows(block) for block in make(*parts))
     except Exception as error:
         said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         raise InputError(f"{name} cannot be read: {' '.join(said.split())}") from None
-    return _settle(held)
+    return tuple(map(_settle, held))
 
 
 def _settle(held: HeldRows) -> HeldRows:
@@ -249,15 +297,17 @@ def _settle(held: HeldRows) -> HeldRows:
     return held
 
 
-def _describe(held: HeldRows) -> _Facts:
-    return _Facts(held.block.n_rows, held.block.features.take(np.zeros(0, dtype=np.intp)))
+def _describe(held: tuple[HeldRows, ...], side: int) -> _Facts:
+    features = held[side].block.features
+    return _Facts(features.n_rows, features.take(np.zeros(0, dtype=np.intp)))
 
 
-def _run(held: HeldRows, pickled: bytes) -> Any:
+def _run(sides: tuple[HeldRows, ...], pickled: bytes) -> Any:
     """On a worker: a task on a partition."""
-    changes, task, errors, versions = unpack(pickled)
-    require_versions(this_worker().address, own_versions(), versions)
-    block = _settle(held).block
+    side, changes, task, errors, versions = unpack(pickled)
+    check_here(versions)
+    held = _settle(sides[side])
+    block = held.block
     for change in changes:
         block = change(block)
     try:

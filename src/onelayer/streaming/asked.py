@@ -103,18 +103,20 @@ def is_streamed(table: Any, memory: int | str | None) -> bool:
     ------
     InputError: memory is limited for a table that is in memory.
     """
-    files = isinstance(table, str | os.PathLike) and str(table) != "-"
-    files = files or (
-        isinstance(table, list | tuple)
-        and bool(table)
-        and all(isinstance(each, str | os.PathLike) for each in table)
-    )
+    files = is_files(table)
     if memory is not None and not files:
         raise InputError("memory is for tables in files or a database; this one is in memory")
     if not files or memory is not None:
         return files
     name = str(table)
     return isinstance(table, list | tuple) or "://" in name or _is_many(name)
+
+
+def is_files(table: Any) -> bool:
+    """Whether a table is a path, a database's address, or a list of paths."""
+    if isinstance(table, list | tuple):
+        return bool(table) and all(isinstance(each, str | os.PathLike) for each in table)
+    return isinstance(table, str | os.PathLike) and str(table) != "-"
 
 
 def _is_many(name: str) -> bool:

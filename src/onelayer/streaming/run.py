@@ -28,10 +28,12 @@ from onelayer.rows.ahead import make_ahead
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.cache import Cache, CacheWriter
 from onelayer.rows.files import FileRows, ReadRows
+from onelayer.rows.partitioned import ClusterRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.stored import from_stored, to_stored
 from onelayer.streaming.asked import USUAL_PASSES, Means, Settings, Stage
+from onelayer.streaming.encoded import encode_batch
 from onelayer.streaming.threshold import cross_threshold
 from onelayer.strength import Start, StrengthChoice, settle_strength
 from onelayer.table.plan import lay_out
@@ -43,9 +45,9 @@ from onelayer.table.reference import (
     bin_columns,
     bin_scores,
 )
-from onelayer.table.schema import Schema, read_weights
-from onelayer.table.stream import Batch, Stream
-from onelayer.table.survey import Split, find_trained, infer_from_survey, take_survey
+from onelayer.table.schema import Schema
+from onelayer.table.stream import Stream
+from onelayer.table.survey import Split, Survey, find_trained, infer_from_survey, take_survey
 from onelayer.thresholds.choice import ThresholdChoice, ThresholdRule
 from onelayer.thresholds.costs import read_costs
 from onelayer.thresholds.crossfit import MOST_ROWS
@@ -61,6 +63,7 @@ RANKED_BYTES = 64  # with what it takes to sort them
 PIECES = 2  # of a file that may be in memory at a time
 HESSIANS = 16  # that are in memory at a time: of blocks under way, their sum, its factor
 TRAINED, HELD = "trained", "held"
+PassedRows = FileRows | ClusterRows
 SAVED_EVERY = 64  # batches encoded between two notes of how far the cache is
 
 
@@ -108,12 +111,16 @@ class Run:
             f"{survey.n_there:,} rows of {layout.n_columns:,} numbers, {where}; "
             f"the first pass took {took:,.0f} s"
         )
+        self.note_survey(survey, schema)
+        return schema
+
+    def note_survey(self, survey: Survey, schema: Schema) -> None:
+        """Keep what was found."""
         counts = (survey.n_rows, survey.n_there, survey.n_held, survey.left_out)
         trained, weights = find_trained(survey, self.split)
         bins = bin_columns(schema, survey.sample, trained, weights)
         seen = {"rows": len(trained), "bins": to_stored(bins)}
         self.workspace.save(schema=schema.to_dict(), counts=counts, seen=seen)
-        return schema
 
     def _require_pieces(self) -> None:
         """Refuse files whose smallest readable piece is too large to be held."""
@@ -156,7 +163,7 @@ class Run:
         ):
             read = done["read"]
             batches = self.source.batches(self.batch_rows, start=read)
-            encoded = (self._encode(schema, batch) for batch in make_ahead(batches))
+            encoded = (encode_batch(schema, self.split, batch) for batch in make_ahead(batches))
             for k, (n_rows, for_training, held_out) in enumerate(make_ahead(encoded)):
                 trained.append(for_training)
                 held.append(held_out)
@@ -178,24 +185,12 @@ class Run:
             }
         )
 
-    def _encode(self, schema: Schema, batch: Batch) -> tuple[int, Block, Block]:
-        """The rows of a batch, how many; of those that are there the trained and the held."""
-        table = batch.table
-        there, held = self.split.apply(batch.first, table)
-        labels = schema.labels(table)
-        weights = np.broadcast_to(1.0, len(labels))
-        if schema.weight is not None:
-            weights = read_weights(table, schema.weight, self.split.na, some=False)
-        features = to_features(schema.encode(table))
-        whole = Block(features, np.nan_to_num(labels)[None].astype(np.int8), weights)
-        return len(there), _choose(whole, there & ~held), _choose(whole, held)
-
     def learn(self, schema: Schema, settings: Settings) -> Model:
         """Passes over the encoded rows until the optimum is proved; then those held out."""
         with closing(self._open(TRAINED, schema, settings.weight_kind)) as rows:
             return self._learn(rows, schema, settings)
 
-    def _learn(self, rows: FileRows, schema: Schema, settings: Settings) -> Model:
+    def _learn(self, rows: PassedRows, schema: Schema, settings: Settings) -> Model:
         steps: list[Progress] = []
         rows.watch = self._follow(rows.n_rows, steps)
         with single_threaded_blas():
@@ -231,7 +226,7 @@ class Run:
         return replace(model, evaluation=self._judge(model))
 
     def _settle_threshold(
-        self, rows: FileRows, schema: Schema, solution: Solution, settings: Settings
+        self, rows: PassedRows, schema: Schema, solution: Solution, settings: Settings
     ) -> tuple[float, ThresholdChoice | None]:
         """The threshold as given, or as chosen on as many of the rows as the memory holds."""
         rule = settings.threshold
@@ -256,7 +251,7 @@ class Run:
         bins = from_stored(tuple[Bins, ...], seen["bins"], "bins")
         return Reference(min(seen["rows"], sample.n_rows), bins, score)
 
-    def _open(self, name: str, schema: Schema, weight_kind: str = "frequency") -> FileRows:
+    def _open(self, name: str, schema: Schema, weight_kind: str = "frequency") -> PassedRows:
         layout, room = lay_out(schema), self.means.memory / SAMPLE_SHARE
         _, n_there, n_held, _ = self.workspace.state["counts"]
         n = n_held if name == HELD else n_there - n_held
@@ -273,12 +268,12 @@ class Run:
     def _read(self, schema: Schema, name: str) -> Iterator[Block]:
         """The rows of one use, encoded as they are read from the table."""
         for batch in make_ahead(self.source.batches(self.batch_rows)):
-            _, trained, held = self._encode(schema, batch)
+            _, trained, held = encode_batch(schema, self.split, batch)
             yield held if name == HELD else trained
 
     def _fit(
         self,
-        rows: FileRows,
+        rows: PassedRows,
         where: Coordinates,
         settings: Settings,
         steps: list[Progress],
@@ -328,7 +323,9 @@ class Run:
             chosen = None if weights is None else weights[held]
             yield Labelled(features, schema.labels(table)[held], chosen, table, held)
 
-    def _state_facts(self, rows: FileRows, solution: Solution, settings: Settings) -> TrainingFacts:
+    def _state_facts(
+        self, rows: PassedRows, solution: Solution, settings: Settings
+    ) -> TrainingFacts:
         n_rows, n_there, n_held, left_out = self.workspace.state["counts"]
         positives = rows.reduce(lambda block: int(block.labels.sum()))
         return TrainingFacts(
@@ -382,7 +379,7 @@ class Run:
 
 
 def _settle_strength(
-    rows: FileRows, settings: Settings
+    rows: PassedRows, settings: Settings
 ) -> tuple[Settings, StrengthChoice | None, Start | None]:
     """The settings with C as a number; where it is chosen, on a part of the rows, how; a start."""
     copies = "weights" if settings.weight_kind == "sampling" else None
@@ -391,7 +388,3 @@ def _settle_strength(
     )
     warn_of_strength(choice)
     return replace(settings, C=C), choice, start
-
-
-def _choose(block: Block, rows: NDArray[np.bool_]) -> Block:
-    return block if rows.all() else block.take(np.flatnonzero(rows))

@@ -72,6 +72,16 @@ class Source(Protocol):
         """Its rows from `start` on, in pieces of about `rows` rows or what it can do."""
 
 
+def take_rows(pieces: Iterable[Piece], rows: int) -> Iterator[Piece]:
+    """The first so many rows; the pieces behind them are not asked for."""
+    for piece in pieces:
+        if piece.frame.height >= rows:
+            yield piece.split(rows)[0]
+            return
+        rows -= piece.frame.height
+        yield piece
+
+
 def gather(pieces: Iterable[Piece], rows: int, name: str, na: tuple[str, ...]) -> Iterator[Table]:
     """Tables of `rows` rows each, the last of fewer."""
     held: list[Piece] = []

@@ -12,7 +12,7 @@ import polars as pl
 from onelayer.errors import InputError
 from onelayer.table.containers import TEXT, suffix_of
 from onelayer.table.database import SQLITE, Address, is_address, read_address
-from onelayer.table.pieces import Piece, Source, gather
+from onelayer.table.pieces import Piece, Source, gather, take_rows
 from onelayer.table.postgres import PostgresRows
 from onelayer.table.reading import Table, refuse_names
 from onelayer.table.sqlite import SqliteRows
@@ -82,7 +82,11 @@ class Stream:
         return max((file.group_rows for file in files), default=0)
 
     def batches(
-        self, rows: int, columns: Sequence[str] | None = None, start: int = 0
+        self,
+        rows: int,
+        columns: Sequence[str] | None = None,
+        start: int = 0,
+        stop: int | None = None,
     ) -> Iterator[Batch]:
         """Return the rows from `start` on, in batches of `rows` rows (the last may have fewer).
 
@@ -95,6 +99,8 @@ class Stream:
         start
             The number of the first row, from 0. Rows before it are skipped without reading where
             the files tell how many they hold.
+        stop
+            The number behind the last row; None for all. What lies behind it is not read.
 
         Raises
         ------
@@ -108,11 +114,15 @@ class Stream:
         absent = [name for name in chosen if name not in self.schema]
         if absent or not chosen:
             raise InputError(f"{self.name}: no column {list_some(absent)}")
-        return self._batches(rows, chosen, start)
+        return self._batches(rows, chosen, start, stop)
 
-    def _batches(self, rows: int, columns: list[str], start: int) -> Iterator[Batch]:
-        first = start
-        for table in gather(self._pieces(rows, columns, start), rows, self.name, self.na):
+    def _batches(
+        self, rows: int, columns: list[str], start: int, stop: int | None
+    ) -> Iterator[Batch]:
+        first, pieces = start, self._pieces(rows, columns, start)
+        if stop is not None:
+            pieces = take_rows(pieces, stop - start)
+        for table in gather(pieces, rows, self.name, self.na):
             yield Batch(first, table)
             first += table.frame.height
         if self.rows == 0:

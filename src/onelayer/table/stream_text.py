@@ -1,6 +1,8 @@
 """A CSV or TSV file of any size, a window at a time: the rows that `read_table` would give."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -48,7 +50,7 @@ class TextFile:
     def __init__(
         self, path: Path, source: str, names: Sequence[str] | None, prefer_tab: bool
     ) -> None:
-        self.name = source
+        self.name, self.path = source, path
         self.rows: int | None = None
         self.largest_piece = WINDOW_BYTES * _BYTES_PER_TEXT_BYTE
         self._text = LongText(path, source)
@@ -79,6 +81,23 @@ class TextFile:
             if start < stop:
                 yield piece if start <= mark.row else piece.split(start - mark.row)[1]
         self._settle()
+
+    def borders(self, rows: int) -> list[int]:
+        """Where windows end, once all were read; the end alone where reading begins at the first.
+
+        That is so in a text that is compressed, or in a wide encoding.
+        """
+        assert self.rows is not None, "its rows are counted by the first pass"
+        ends = [mark.row for mark in self._marks[1:]]
+        return ends if self._text.has_places else ends[-1:]
+
+    def between(self, start: int, stop: int) -> "TextFile":
+        """The file for a reader of these rows alone: it takes less to send."""
+        other = copy(self)
+        rows = [mark.row for mark in self._marks]
+        first, last = bisect_right(rows, start) - 1, bisect_left(rows, stop)
+        other._marks, other._left_out = self._marks[first : last + 1], []
+        return other
 
     def _note(self, found: Delimited, after: _Mark) -> None:
         if len(self._marks) == 1:

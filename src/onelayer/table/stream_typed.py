@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ class ParquetFile:
     """A Parquet file: `pl.scan_parquet` with a slice reads the pages of its rows alone."""
 
     def __init__(self, path: Path, name: str) -> None:
-        self.name, self._path = name, path
+        self.name, self.path = name, path
         self._groups = _guard(PARQUET, name, lambda: read_row_groups(path))
         written = _guard(PARQUET, name, lambda: pl.read_parquet_schema(path))
         self._written = dict(zip(clean_names(written, name), written))
@@ -39,8 +40,12 @@ class ParquetFile:
             if first < stop:
                 yield Piece(self._read(first, stop - first, columns), self.name, first)
 
+    def borders(self, rows: int) -> list[int]:
+        """Where reading `rows` rows at a time can stop, or begin, without reading more."""
+        return [stop for _, stop in _cut([group.rows for group in self._groups], rows)]
+
     def _read(self, first: int, rows: int, columns: Sequence[str]) -> pl.DataFrame:
-        scan = pl.scan_parquet(self._path, glob=False, hive_partitioning=False, cache=False)
+        scan = pl.scan_parquet(self.path, glob=False, hive_partitioning=False, cache=False)
         wanted = scan.select(pl.col(self._written[name]).alias(name) for name in columns)
         frame = _guard(PARQUET, self.name, wanted.slice(first, rows).collect)
         if frame.height != rows:
@@ -52,7 +57,7 @@ class ArrowFile:
     """An Arrow IPC file or stream, read one record batch at a time."""
 
     def __init__(self, path: Path, name: str, kind: str) -> None:
-        self.name, self._kind = name, kind
+        self.name, self.path, self._kind = name, path, kind
         self._layout = _guard(kind, name, lambda: read_layout(path))
         empty = self._read(None)
         self._names = clean_names(empty.columns, name)
@@ -72,6 +77,10 @@ class ArrowFile:
                 piece = Piece(frame, self.name, first)
                 yield piece if start <= first else piece.split(start - first)[1]
             first = stop
+
+    def borders(self, rows: int) -> list[int]:
+        """Where record batches end."""
+        return list(accumulate(batch.rows or 0 for batch in self._layout.batches))
 
     def _read(self, batch: Message | None) -> pl.DataFrame:
         read = pl.read_ipc_stream if self._kind == IPC_STREAM else pl.read_ipc

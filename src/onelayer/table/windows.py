@@ -48,6 +48,7 @@ class LongText:
         head = file.read(_HEAD_BYTES)
         file.close()
         self.encoding = wide_encoding(head)
+        self.has_places = not (file.packed or self.encoding)  # where reading may begin at once
         self._mark = 0
         while self.encoding is None and head.startswith(codecs.BOM_UTF8, self._mark):
             self._mark += len(codecs.BOM_UTF8)

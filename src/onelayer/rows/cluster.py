@@ -46,8 +46,10 @@ class Workers:
         """One future for each item of the columns."""
         if self.client.status != "running":
             raise self._lost()
-        token = uuid4().hex[:8]
-        keys = [f"onelayer-{word}-{token}-{k}" for k in range(len(columns[0]))]
+        # A group of their own: tasks that look like many for few partitions would be spread out
+        # evenly, and the rows be copied to where they went.
+        group = f"onelayer-{word}-{uuid4().hex[:8]}"
+        keys = [(group, k) for k in range(len(columns[0]))]
         return list(self.client.map(function, *columns, key=keys, pure=False))
 
     def fetch(self, futures: Sequence[Any], *sources: Sequence[Any]) -> list[Any]:

@@ -1,5 +1,6 @@
 """Rows on a cluster: the same answers, the same bits, and what goes wrong there."""
 
+import gc
 import os
 import pickle
 import signal
@@ -185,7 +186,9 @@ async def steal(may, dask_scheduler):
 def test_rows_that_do_not_fit_are_mapped_to_the_same_bits(client):
     partitions = [Drawn(k, 4000, 20) for k in range(6)]
     expected = bits(fit(ClusterRows.from_partitions(client, partitions), SigmoidLoss(1)))
-    while any(client.run(count_kept).values()):  # rows of before leave in their own time
+    end = time.monotonic() + 30
+    while any(client.run(count_kept).values()) and time.monotonic() < end:
+        gc.collect()  # rows of before leave in their own time
         time.sleep(0.05)
     client.run(limit_rows, 1_000_000)  # one partition of 644,000 bytes a worker
     try:
@@ -201,6 +204,7 @@ def count_kept():
     """The partitions in a worker's memory."""
     from onelayer.rows import held
 
+    gc.collect()
     return len(held._kept)
 
 

@@ -4,6 +4,7 @@ import argparse
 
 from benchmarks import tables
 from benchmarks.bigger import command as bigger
+from benchmarks.cluster import command as cluster
 from benchmarks.race import command
 
 
@@ -14,6 +15,7 @@ def main() -> None:
     tables.add_command(commands)
     command.add_commands(commands)
     bigger.add_command(commands)
+    cluster.add_command(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -1,0 +1,1 @@
+"""A training on a cluster: measured on this machine, carried to others, checked by simulation."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 LEAST_TASKS = 2_000
+PART_VALUES = 5_000_000  # parts of 250,000 rows, so that a small table has some for each worker
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ def measure(folder: Path, workers: int, traffic: Traffic) -> Measured:
     """Train on the Parquet files of a folder, on so many workers of one thread."""
     from onelayer import train
     from onelayer.rows import cluster, partitioned
+    from onelayer.table import parts
 
+    parts.PART_VALUES = PART_VALUES
     passes: list[tuple[float, int]] = []
     reduce = partitioned.ClusterRows.reduce
 
@@ -89,13 +92,12 @@ def measure(folder: Path, workers: int, traffic: Traffic) -> Measured:
             partitioned.ClusterRows.reduce = reduce  # type: ignore[method-assign]
         seconds = time.perf_counter() - began
         between = sum(client.run(sent_bytes).values())
-    middle = sorted(passes)[len(passes) // 2]
     return Measured(
         workers,
         seconds,
         said[-1],
         model.training.passes,
-        middle[0],
+        float(np.median([took for took, _ in passes])),
         int(np.median([size for _, size in passes])),
         between,
         (peak_bytes() - before) / 1e6,

@@ -33,8 +33,8 @@ from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.descent import seed_descent
 from onelayer.solvers.solution import Progress, Solution
-from onelayer.streaming import Means, Settings, Stage, is_files, is_streamed, train_streamed
-from onelayer.streaming.spread import is_frames, train_spread
+from onelayer.streaming import Means, Settings, Stage, is_streamed, train_streamed
+from onelayer.streaming.spread import check_spread, is_frames, train_spread
 from onelayer.streaming.threshold import cross_threshold
 from onelayer.strength import StrengthChoice, settle_strength
 from onelayer.summary import WeightKind, note_balance
@@ -170,7 +170,9 @@ def train(
     }
     found: Model | Table | None = None
     if client is not None or is_frames(table):
-        _require_no_disk(table, memory, cache, resume, query)
+        check_spread(
+            table, memory=memory, cache=cache not in (True, None), resume=resume, query=query
+        )
         client = find_client() if client is None else client
         means = Means(read_memory(None), n_jobs=n_jobs, tell=tell, say=say)
         found = train_spread(table, client, split, means, choices, settings, names)
@@ -252,22 +254,6 @@ def _check_options(
         raise InputError(f"l1_ratio is {l1_ratio}, expected a share from 0 to 1")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**32):
         raise InputError(f"seed is {seed}, expected a whole number from 0 to {2**32 - 1}")
-
-
-def _require_no_disk(table: Any, memory: Any, cache: Any, resume: bool, query: Any) -> None:
-    """Refuse what has no meaning on a cluster."""
-    given = {"memory": memory, "cache": cache not in (True, None), "resume": resume, "query": query}
-    for name, value in given.items():
-        if value:
-            raise InputError(
-                f"{name} is for a training on one machine, and this one is on a cluster: leave "
-                "it out"
-            )
-    if not (is_frames(table) or is_files(table)):
-        raise InputError(
-            f"a cluster reads paths and Dask dataframes, not {type(table).__name__}: train without "
-            "a client, or write the table to a file that the workers see"
-        )
 
 
 def _read_other(test: Any, names: Sequence[str] | None) -> Table | None:

@@ -14,7 +14,6 @@ from onelayer.streaming.asked import Means as Means
 from onelayer.streaming.asked import Settings as Settings
 from onelayer.streaming.asked import Stage as Stage
 from onelayer.streaming.asked import check_memory, check_rows
-from onelayer.streaming.asked import is_files as is_files
 from onelayer.streaming.asked import is_streamed as is_streamed
 from onelayer.streaming.run import Run
 from onelayer.table.reading import Table

@@ -21,7 +21,7 @@ from onelayer.model import Model
 from onelayer.rows.cache import stack_blocks
 from onelayer.rows.cluster import Workers, check_here, check_workers, own_versions
 from onelayer.rows.partitioned import ClusterRows, load_parts
-from onelayer.streaming.asked import Means, Settings, check_rows
+from onelayer.streaming.asked import Means, Settings, check_rows, is_files
 from onelayer.streaming.encoded import encode_batch
 from onelayer.streaming.run import HELD, TRAINED, Run
 from onelayer.table.findings import Findings, limit_lots
@@ -70,6 +70,21 @@ def is_frames(table: Any) -> bool:
     return type(table).__module__.partition(".")[0].startswith("dask") and hasattr(
         table, "npartitions"
     )
+
+
+def check_spread(table: Any, **given: Any) -> None:
+    """Refuse what has no meaning on a cluster: such options, and tables in memory."""
+    for name, value in given.items():
+        if value:
+            raise InputError(
+                f"{name} is for a training on one machine, and this one is on a cluster: leave "
+                "it out"
+            )
+    if not (is_frames(table) or is_files(table)):
+        raise InputError(
+            f"a cluster reads paths and Dask dataframes, not {type(table).__name__}: train without "
+            "a client, or write the table to a file that the workers see"
+        )
 
 
 def train_spread(

@@ -201,6 +201,17 @@ def test_reasons_follow_each_key(page, loans):
     assert reasons[1].replace("\u2212", "-") == f"{pushes[0].push:+.2f}"
 
 
+def test_reasons_are_worded_as_in_python(page, loans):
+    """Numbers, flags and levels; of dates and free text the page says less."""
+    table, model, _ = loans
+    columns = page.execute_script("return onelayer.columns")
+    row = table.row(3, named=True)
+    words = page.execute_script("return onelayer.words(arguments[0])", [row[c] for c in columns])
+    pushes = {push.column: push.words for push in model.explain(table, 3).pushes}
+    for column in ("income", "rate", "debt", "age", "owner", "city"):
+        assert words[columns.index(column)] == pushes[column]
+
+
 def test_what_cannot_be_read_is_said(page):
     enter(page, "income", "much")
     field = field_of(page, "income")

@@ -58,6 +58,17 @@ def percent(share: float | None, places: int = 1) -> str:
     return NONE if share is None else f"{fixed(100 * share, places)}{THIN}%"
 
 
+def chance(probability: float) -> str:
+    """A probability, which is never quite 0 or 1.
+
+    >>> chance(0.12345), chance(1e-9), chance(1.0)
+    ('12.35 %', 'under 0.01 %', 'over 99.99 %')
+    """
+    if probability < 1e-4:
+        return f"under 0.01{THIN}%"
+    return f"over 99.99{THIN}%" if probability > 1 - 1e-4 else percent(probability, 2)
+
+
 def short(number: float | None, digits: int = 3) -> str:
     """A number of any size in few characters.
 
@@ -90,7 +101,7 @@ def count(number: float, noun: str) -> str:
     return f"{amount(number)} {noun}{'' if number == 1 else 's'}"
 
 
-FILTERS: tuple[Callable[..., Any], ...] = (shown, amount, fixed, percent, short, count)
+FILTERS: tuple[Callable[..., Any], ...] = (shown, amount, fixed, percent, chance, short, count)
 
 MEASURES = {
     "log_loss": "log loss",

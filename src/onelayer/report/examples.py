@@ -1,10 +1,12 @@
 """A few rows of the sample with the strongest reasons for what is said of each."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from onelayer.encoding import Surprises, encode_rows
+from onelayer.errors import DataWarning
 from onelayer.model import Model
 from onelayer.network import sigmoid
 from onelayer.report.survey import Sample
@@ -21,6 +23,7 @@ class Example:
     kind: why it is shown. number: of the row in the table, from 1.
     says, really: values of the target; really is None where it is not known.
     reasons: what speaks most for what is said, the strongest first.
+    change: the smallest change that turns the decision, as a sentence.
     """
 
     kind: str
@@ -29,6 +32,7 @@ class Example:
     says: str
     really: str | None
     reasons: tuple[str, ...]
+    change: str
 
 
 def choose_examples(model: Model, sample: Sample) -> list[Example]:
@@ -46,23 +50,29 @@ def choose_examples(model: Model, sample: Sample) -> list[Example]:
     first: dict[int, str] = {}
     for kind, row in found.items():
         first.setdefault(row, kind)
+    rows = np.array(list(first))
+    return _describe(model, sample.take(rows), tuple(first.values()), is_called[rows].tolist())
+
+
+def _describe(
+    model: Model, few: Sample, kinds: tuple[str, ...], is_called: list[bool]
+) -> list[Example]:
+    words = (model.negative, model.positive)
+    features = encode_rows(model.schema, few.table, Surprises())
+    # What speaks most against the other value speaks most for the one that is said.
+    ranked = [model.explainer.rank(few.table, features, MOST_REASONS, words[not k]) for k in (0, 1)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # what is new in the table was said of it all
+        changes = model.explainer.find_changes(few.table)
     return [
-        _describe(model, sample, row, kind, bool(is_called[row])) for row, kind in first.items()
+        Example(
+            kind,
+            int(few.numbers[row]) + 1,
+            float(sigmoid(few.logits[row])),
+            words[is_called[row]],
+            None if np.isnan(few.labels[row]) else words[int(few.labels[row])],
+            tuple(each[row] for each in ranked[is_called[row]].reasons if each[row] is not None),
+            changes[row].sentence,
+        )
+        for row, kind in enumerate(kinds)
     ]
-
-
-def _describe(model: Model, sample: Sample, row: int, kind: str, is_called: bool) -> Example:
-    one = sample.table.take(np.array([row]))
-    # What speaks most against the other value speaks most for this one.
-    other = model.negative if is_called else model.positive
-    features = encode_rows(model.schema, one, Surprises())
-    ranked = model.explainer.rank(one, features, MOST_REASONS, other)
-    label = sample.labels[row]
-    return Example(
-        kind,
-        int(sample.numbers[row]) + 1,
-        float(sigmoid(sample.logits[row])),
-        model.positive if is_called else model.negative,
-        None if np.isnan(label) else (model.negative, model.positive)[int(label)],
-        tuple(reason[0] for reason in ranked.reasons if reason[0] is not None),
-    )

@@ -12,6 +12,7 @@ from onelayer.model import Model
 from onelayer.report.survey import Sample
 
 MOST_DRAWN = 15
+MOST_LISTED = 200
 ROOM = 210.0  # for the longest bar
 ROW = 22
 
@@ -72,7 +73,10 @@ def draw_moves(pushes: dict[str, NDArray[np.float64]], positive: str) -> Moves:
     rows = len(next(iter(pushes.values())))
     sheet = make_sheet(
         ["column", "mean push", "towards", "away"],
-        [[name, fixed(up + down), fixed(up), fixed(down)] for name, up, down in found],
+        [
+            [name, fixed(up + down), fixed(up), fixed(down)]
+            for name, up, down in found[:MOST_LISTED]
+        ],
     )
     said = (
         f"{count(len(columns), 'column')} by the mean size of their pushes on the log-odds; the "

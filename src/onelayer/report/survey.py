@@ -56,8 +56,11 @@ class Sample:
 
     def first(self, most: int) -> "Sample":
         """Those with the least lots."""
-        chosen = np.argsort(self.facts[0], kind="stable")[:most]
-        return Sample(self.table.take(chosen), self.facts[:, chosen])
+        return self.take(np.argsort(self.facts[0], kind="stable")[:most])
+
+    def take(self, rows: NDArray[np.intp]) -> "Sample":
+        """These rows of it, from 0."""
+        return Sample(self.table.take(rows), self.facts[:, rows])
 
 
 @dataclass(frozen=True, eq=False)

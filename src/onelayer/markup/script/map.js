@@ -100,7 +100,7 @@ const down = (place) => MAP.height - MAP.bottom - place * (MAP.height - MAP.top 
 
 function drawTicks(x, y) {
   const parts = [make("path", { class: "frame", d: `M${MAP.left} ${MAP.top}V${down(0)}H${across(1)}` })];
-  const room = [(MAP.width - MAP.left) / (8 * x.ticks.length), (MAP.left - 30) / 6.5].map((most) => Math.max(4, Math.floor(most)));
+  const room = [(MAP.width - MAP.left) / (8 * x.ticks.length), (MAP.left - 36) / 7].map((most) => Math.max(4, Math.floor(most)));
   for (const [place, label] of x.ticks)
     parts.push(make("text", { class: "faint", x: across(place), y: down(0) + 20, "text-anchor": "middle" }, shown(label, room[0])));
   for (const [place, label] of y.ticks)

@@ -29,6 +29,7 @@ function start() {
   globalThis.onelayer = {
     columns: model.columns.map((column) => column.name),
     score: (texts) => score(model, texts),
+    words: (texts) => model.columns.map((column, j) => make("p", {}, ...sayReason(column, texts[j])).textContent),
     threshold: panel.threshold,
   };
 }

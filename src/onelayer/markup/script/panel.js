@@ -146,7 +146,7 @@ const FIELDS = {
 function showVerdict(model, state, found, rows) {
   const readable = !Number.isNaN(found.probability), chosen = found.positive ? model.positive : model.negative;
   const number = byId("probability");
-  number.textContent = readable ? percent(found.probability, 2) : "\u2013";
+  number.textContent = readable ? chance(found.probability) : "\u2013";
   number.dataset.exact = String(found.probability);
   byId("decision").replaceChildren(
     ...(readable ? ["The model says ", isolate(shown(chosen, 24), "value"), "."] : ["A field cannot be read."]),

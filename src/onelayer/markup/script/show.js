@@ -8,6 +8,12 @@ const signed = (x, places) => (x > 0 && Number(x.toFixed(places)) ? "+" : "") + 
 const percent = (share, places = 1) =>
   Number.isFinite(share) ? `${fixed(100 * share, places)}\u202f%` : "\u2013";
 
+// A probability, which is never quite 0 or 1.
+function chance(probability) {
+  if (probability < 1e-4) return "under 0.01\u202f%";
+  return probability > 1 - 1e-4 ? "over 99.99\u202f%" : percent(probability, 2);
+}
+
 function amount(x) {
   const text = Number.isInteger(x) ? String(x) : x.toFixed(1);
   return withMinus(text.replace(/\B(?=(\d{3})+(?!\d))/g, ","));

@@ -9,7 +9,7 @@ dependent or constant columns, values that are not finite) is left to the genera
 import math
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,6 @@ from onelayer.network import margin_terms
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers.second_order import (
     EPS,
-    MEASURED_RHO,
     MESSAGES,
     RELATIVE_GAP,
     Watch,
@@ -48,6 +47,9 @@ FIRST_STEPS = 8
 USEFUL = 1e-2  # (lambda m)^2 below which a bound of m is good enough
 NEAR = 1.0  # lambda^2 from which a bound of m is found
 HARMFUL = 1e4  # where it is larger than this, as the allowance for rounding grows with it
+BENT = 0.5  # of a step's length: more of a bend is no small correction
+SURE = 1e-13  # relative
+ENOUGH = 0.1  # of the distance asked for: the last step is not looked at
 NARROW = 1e-8  # a spread below this share of the centre may be rounding alone
 ILL = 1e-11  # a condition worse than this calls for the general solver's care
 
@@ -58,11 +60,11 @@ class Problem:
 
     Attributes
     ----------
-    A: (m, D), (x - centre) / spread and, where there is a bias, a 1.
+    A: (D, m), (x - centre) / spread and, where there is a bias, a 1: loops over long rows are few.
     sign: (m,), 1 for a label of 1, else -1; s: (m,), weights.
     ridge: (D,), the penalty's curvature; 0 for the bias.
     centre, spread: (n_x,). reach: (D,), how far a column reaches from 0.
-    tol: rho at which to stop. scratch: (m, D), room for A times a factor.
+    tol: rho at which to stop. scratch: (D, m), room for A times a factor.
     """
 
     A: Array
@@ -77,9 +79,8 @@ class Problem:
     scratch: Array
 
 
-@dataclass(frozen=True)
-class Point:
-    """Value, Newton step and proof at one theta, (D,)."""
+class Point(NamedTuple):
+    """Value, Newton step and proof at one theta, (D,); curvature and miss, s times each row's."""
 
     theta: Array
     value: float
@@ -89,6 +90,9 @@ class Point:
     m: float
     rounding: float
     lost: float
+    curvature: Array
+    miss: Array
+    factor: Array
 
     @property
     def rho(self) -> float:
@@ -98,10 +102,29 @@ class Point:
     def gap(self) -> float:
         return bound_gap(self.decrement, self.m)
 
-    @property
-    def is_proved(self) -> bool:
-        """Whether the objective itself is proved to be near its optimum."""
-        return self.gap <= RELATIVE_GAP * max(self.value - self.gap, 0.0)
+
+@dataclass(frozen=True)
+class End:
+    """What is proved of the point that a Newton step leads to, without a look at it."""
+
+    after: float
+    rho: float
+    gap: float
+    value: float
+
+    def holds(self, tol: float) -> bool:
+        """Whether it is the end asked for."""
+        return self.rho <= tol and self.gap <= RELATIVE_GAP * max(self.value - self.gap, 0.0)
+
+
+def look_ahead(point: Point) -> End:
+    """The distance and the excess after one more exact Newton step, at most."""
+    rho = point.rho
+    after = bound_distance_after_step(rho, point.m) if point.m * rho < 1 else math.inf
+    after += point.lost * point.decrement
+    reached = after + point.rounding
+    gap = bound_gap_after_step(rho, reached, point.m)
+    return End(after, reached, gap, point.value - 0.5 * point.decrement**2)
 
 
 def suits(rows: MemoryRows, loss: Loss) -> bool:
@@ -138,32 +161,49 @@ def solve(
             history.append(_tell(problem, point, len(history)))
             if watch is not None:
                 watch(history[-1])
-            if point.rho <= tol and point.is_proved:
-                return _finish(problem, point, fit_intercept, history, began)
+            end = look_ahead(point)
+            if end.holds(ENOUGH * tol):
+                return _finish(problem, point, end, fit_intercept, history, began)
             point = step(problem, point) if len(history) < MOST_STEPS else None
     return None
 
 
 def step(problem: Problem, point: Point) -> Point | None:
-    """The point after a full Newton step; None where it does not lower the objective."""
-    after = measure(problem, point.theta - point.direction)
-    if after is None:
-        return None
-    level = 1e-13 * abs(point.value)  # near the end the change drowns in rounding
-    return after if after.value <= point.value - 1e-4 * point.decrement**2 + level else None
+    """The point after a full step, bent if that may be; None where it does not lower the objective.
+
+    The bend is what the third derivative T adds to a Newton step d: H v - T[v, v] / 2 = g is solved
+    to second order by v = d + H^-1 T[d, d] / 2 (Chebyshev's method). It takes two products with the
+    table, where a step takes a Hessian, and makes four steps out of six.
+    """
+    d = point.direction
+    moved = d @ problem.A
+    # The slope of a row's curvature by its logit is q (1 - 2 p).
+    third = problem.sign * (2 * point.miss / problem.s - 1)
+    third *= point.curvature
+    third *= np.square(moved)
+    bent = 0.5 * (problem.A @ third)
+    bend, _ = lapack.dpotrs(point.factor, bent, lower=1)
+    small = float(bent @ bend) <= BENT**2 * point.decrement**2
+    for move in (d + bend, d) if small else (d,):
+        after = measure(problem, point.theta - move)
+        level = 1e-13 * abs(point.value)  # near the end the change drowns in rounding
+        least = point.value - 1e-4 * point.decrement**2 + level
+        if after is not None and after.value <= least:
+            return after
+    return None
 
 
 def measure(problem: Problem, theta: Array) -> Point | None:
     """Value, gradient, Hessian and its factor; None where the factor is not to be trusted."""
     A, s, ridge = problem.A, problem.s, problem.ridge
-    loss, miss, curvature = margin_terms(problem.sign * (A @ theta))
+    loss, miss, curvature = margin_terms(problem.sign * (theta @ A))
     curvature *= s
     miss *= s
-    g = ridge * theta - (problem.sign * miss) @ A
-    half = np.multiply(A, np.sqrt(curvature)[:, None], out=problem.scratch)
-    H = half.T @ half
+    g = ridge * theta - A @ (problem.sign * miss)
+    half = np.multiply(A, np.sqrt(curvature), out=problem.scratch)
+    H = half @ half.T
     H.ravel()[:: len(H) + 1] += ridge
-    norm = float(np.abs(H).sum(axis=0).max())
+    norm = float(lapack.dlange("1", H))
     factor, failed = lapack.dpotrf(H, lower=1, clean=0)
     if failed or not math.isfinite(norm + float(g @ g)):
         return None
@@ -175,12 +215,18 @@ def measure(problem: Problem, theta: Array) -> Point | None:
     squared = max(float(g @ direction), 0.0)
     m = _bound_leverage(problem, curvature, factor, squared)
     logits = EPS * float(np.abs(theta) @ problem.reach)
-    sums = 8 * m * math.sqrt(float(miss @ miss)) + math.sqrt(2 * penalty)
+    # Each column's sum errs on its own: where columns nearly depend on each other, that may lie
+    # along the least curvature there is, which is 1 / |H^-1| or more, as the condition has it.
+    apart = 2 * float(np.linalg.norm(problem.reach)) / math.sqrt(condition * norm)
+    sums = (8 * m + apart) * math.sqrt(float(miss @ miss)) + math.sqrt(2 * penalty)
     rounding = 6 * math.sqrt(bias) * logits + EPS * sums
     lost = 8 * EPS * (bias + len(H) / condition)
     decrement = (1 + lost) * math.sqrt(squared) + rounding
     value = float(loss @ s) + penalty
-    return Point(theta, value, penalty, direction, decrement, (1 + lost) * m, rounding, lost)
+    m *= 1 + lost
+    return Point(
+        theta, value, penalty, direction, decrement, m, rounding, lost, curvature, miss, factor
+    )
 
 
 def _bound_leverage(problem: Problem, curvature: Array, factor: Array, squared: float) -> float:
@@ -190,7 +236,7 @@ def _bound_leverage(problem: Problem, curvature: Array, factor: Array, squared: 
     wanted = squared <= (NEAR if m > HARMFUL else problem.tol**2)
     if m * m * squared < USEFUL or not wanted:
         return m
-    turned, _ = lapack.dtrtrs(factor, problem.A.T, lower=1)
+    turned, _ = lapack.dtrtrs(factor, problem.A, lower=1)
     return min(m, math.sqrt(float(np.einsum("ij,ij->j", turned, turned).max())))
 
 
@@ -202,17 +248,19 @@ def _standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) ->
         return None
     m, p = X.shape
     weight = float(s.sum())
-    A, scratch = np.empty((m, p + fit_intercept)), np.empty((m, p + fit_intercept))
-    A[:, p:] = 1
-    centre = s @ X / weight if fit_intercept else np.zeros(p)
-    np.subtract(X, centre, out=A[:, :p])
-    spread = np.sqrt(s @ np.square(A, out=scratch) / weight)[:p]
-    if not (spread > NARROW * np.abs(centre)).all() or not np.isfinite(spread).all():
+    A, scratch = np.empty((p + fit_intercept, m)), np.empty((p + fit_intercept, m))
+    A[p:] = 1
+    columns = A[:p]
+    columns[:] = X.T
+    centre = columns @ s / weight if fit_intercept else np.zeros(p)
+    columns -= centre[:, None]
+    spread = np.sqrt(np.square(columns, out=scratch[:p]) @ s / weight)
+    if not (spread > NARROW * np.abs(centre)).all() or not math.isfinite(spread.sum()):
         return None
-    A[:, :p] /= spread
+    columns /= spread[:, None]
     ridge = np.zeros(p + fit_intercept)
     ridge[:p] = 1 / (C * np.square(spread))
-    reach = np.maximum(A.max(axis=0), -A.min(axis=0))
+    reach = np.maximum(A.max(axis=1), -A.min(axis=1))
     reach[:p] += np.abs(centre) / spread  # the answer's own bias carries the centre
     sign = 2.0 * block.labels[0] - 1.0
     return Problem(A, sign, s, ridge, centre, spread, reach, weight, tol, scratch)
@@ -238,10 +286,10 @@ def _approach(problem: Problem, theta: Array) -> Array:
         return theta
     few = replace(
         problem,
-        A=problem.A[::EVERY],
-        sign=problem.sign[::EVERY],
+        A=np.ascontiguousarray(problem.A[:, ::EVERY]),
+        sign=np.ascontiguousarray(problem.sign[::EVERY]),
         s=EVERY * problem.s[::EVERY],
-        scratch=problem.scratch[: len(problem.A[::EVERY])],
+        scratch=np.empty_like(problem.A[:, ::EVERY], order="C"),
     )
     point, steps = measure(few, theta), 0
     enough = 0.04 * EVERY * len(theta)  # lambda^2: below it, the other rows matter more
@@ -257,22 +305,24 @@ def _tell(problem: Problem, point: Point, iteration: int) -> Progress:
 
 
 def _finish(
-    problem: Problem, point: Point, fit_intercept: bool, history: list[Progress], began: float
+    problem: Problem,
+    point: Point,
+    end: End,
+    fit_intercept: bool,
+    history: list[Progress],
+    began: float,
 ) -> Solution:
-    """Take the free last step; measure it where its bound is not small."""
-    theta, passes = point.theta - point.direction, len(history)
-    after = bound_distance_after_step(point.rho, point.m) + point.lost * point.decrement
-    rho, value = after + point.rounding, point.value - 0.5 * point.decrement**2
-    gap = bound_gap_after_step(point.rho, rho, point.m)
-    if after > MEASURED_RHO:
-        last = measure(problem, theta) or point
-        theta, passes = last.theta, passes + 1
-        rho, gap, value = last.rho, last.gap, last.value
-    p = len(problem.spread)
+    """Take the free last step."""
+    theta, p = point.theta - point.direction, len(problem.spread)
+    value, passes = end.value, len(history)
+    if point.m * point.decrement**3 > SURE * value:  # the parabola no longer tells it to the digit
+        loss, _, _ = margin_terms(problem.sign * (theta @ problem.A))
+        value = float(loss @ problem.s) + 0.5 * float(problem.ridge @ np.square(theta))
+        passes += 1
     W = (theta[:p] / problem.spread)[None]
     b = (theta[-1] if fit_intercept else 0.0) - W @ problem.centre
     cost = max(value - 0.5 * float(problem.ridge @ np.square(theta)), 0.0) / problem.weight
-    gap, rho = max(gap, 0.5 * SMALLEST_RHO**2), max(rho, SMALLEST_RHO)
+    gap, rho = max(end.gap, 0.5 * SMALLEST_RHO**2), max(end.rho, SMALLEST_RHO)
     return Solution(
         W=W,
         b=b[:, None],

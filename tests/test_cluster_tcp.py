@@ -8,11 +8,14 @@ import sys
 import time
 
 import pytest
+from mixed_tables import make_mixed
 from partitions import Deadly, Drawn
 
+from onelayer import train
 from onelayer.errors import InputError
 from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss
+from onelayer.table import survey
 
 pytest.importorskip("distributed", reason="Dask is not installed: extra [dask]")
 from onelayer.rows import cluster
@@ -98,6 +101,28 @@ def test_the_bits_are_those_of_other_workers_and_a_lost_scheduler_is_named(clien
         with pytest.raises(InputError, match=f"the scheduler at {address} went away"):
             answer(far, watch=after_two_steps(kill))
         assert time.monotonic() - lost[0] < 30
+
+
+def test_a_table_is_trained_over_tcp_and_a_lost_scheduler_is_named(
+    scheduler, tmp_path, monkeypatch
+):
+    process, _, address, _ = scheduler
+    monkeypatch.setattr(survey, "SAMPLE_ROWS", 1_000)
+    monkeypatch.setattr(survey, "LEAST_ROWS", 1_000)
+    make_mixed(4_000).write_parquet(tmp_path / "loans.parquet", row_group_size=1_500)
+    lost = []
+
+    def kill(stage):
+        if stage.progress is not None and not lost:
+            process.send_signal(signal.SIGKILL)
+            lost.append(time.monotonic())
+
+    with cluster.connect(address) as far:
+        options = {"target": "granted", "client": far}
+        assert train(tmp_path / "loans.parquet", **options).certificate.rho <= 1e-4
+        with pytest.raises(InputError, match=f"the scheduler at {address} went away"):
+            train(tmp_path / "loans.parquet", tell=kill, **options)
+    assert time.monotonic() - lost[0] < 30
 
 
 def test_a_worker_of_another_version_is_named(scheduler, tmp_path):

@@ -18,14 +18,13 @@ from onelayer.rows.cluster import FAN
 
 FLOAT = 8  # bytes
 UNEVEN = 0.1  # a part's seconds vary by so much (one standard deviation)
-SURVEYED_VALUES = 5e6  # raw values a second that one core reads and counts
 MOST_SAMPLED = 1000  # parameters: with more, the Hessian of all rows is summed (sampled_newton.py)
 SAMPLED_PASSES, SUMMED_PASSES = 9, 12  # over all rows, from start to end; see docs/performance.md
 
 
 @dataclass(frozen=True)
 class Speeds:
-    """What was measured, or is taken from a data sheet.
+    """What was measured on two busy cores, or is taken from others: see docs/scale.md.
 
     Attributes
     ----------
@@ -35,10 +34,10 @@ class Speeds:
         or out of a machine. latency: seconds of a message.
     """
 
-    scheduler: float = 7e-4
-    values: float = 1.2e8
+    scheduler: float = 1e-3
+    values: float = 5e7
     flops: float = 1e10
-    raw: float = SURVEYED_VALUES
+    raw: float = 2e6
     bandwidth: float = 1.25e9
     latency: float = 5e-4
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from onelayer.table.reading import Table
     from onelayer.unanswered import Unanswered
 
+USUAL_THRESHOLD = 0.5
 _BAR_WIDTH = 10
 _NAME_WIDTH = 40
 _VALUE_WIDTH = 24
@@ -52,13 +53,22 @@ def _say_decision(found: "Explanation", model: "Model", raw: "Table", row: int) 
     where = f"row {row:,}" if line is None else f"row {row:,} (line {line:,})"
     said = (
         f"{show_text(raw.name)}, {where}: the probability of {quote(model.positive)} is "
-        f"{found.probability:.4f}, so that the model says {quote(str(found.decision))}"
+        f"{found.probability:.4f}{_say_threshold(found, model)}, so that the model says "
+        f"{quote(str(found.decision))}"
     )
     if model.target in raw.frame.columns:
         value = raw.frame[model.target][0]
         truth = "is missing" if value is None or not str(value).strip() else quote(str(value))
         said += f"; in the table {show_text(model.target)} is {truth.removeprefix('is ')}"
     return f"{said}."
+
+
+def _say_threshold(found: "Explanation", model: "Model") -> str:
+    """Which side of the threshold that is, where it is not the usual one."""
+    if model.threshold == USUAL_THRESHOLD:
+        return ""
+    side = "above" if found.decision == model.positive else "not above"
+    return f", {side} the threshold {model.threshold:.4g}"
 
 
 def _tabulate_pushes(found: "Explanation", top: int) -> list[list[str]]:

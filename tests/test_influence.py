@@ -133,6 +133,29 @@ def test_an_l1_fit_without_a_row_is_forgets() -> None:
         assert each.change == pytest.approx(W - found.value, abs=1e-6)
 
 
+@pytest.mark.parametrize("options", [{}, {"base_rate": 0.2}, {"l1_ratio": 1.0, "C": 0.5}], ids=str)
+def test_where_classes_are_weighed_the_bias_is_solved_again(options: dict[str, Any]) -> None:
+    """Against `forget` of each row, which does so too; one step comes near it."""
+    table = TABLE[20:80].drop("w")
+    model = train(
+        table, target="good", holdout=0, class_weight="balanced", tol=1e-9, **{"C": 1.0, **options}
+    )
+    found = find_influence(model, table, table=NEW, row=0, top=60)
+    bias = find_influence(model, table, coefficient="(bias)", top=60)
+    assert found.value == pytest.approx(model.predict_logits([NEW])[0], abs=1e-7)
+    for each, other in zip(found.rows[:6], bias.rows[:6]):
+        for row, number in (
+            (each, lambda m: m.predict_logits([NEW])[0]),
+            (other, lambda m: m.b[0, 0]),
+        ):
+            fewer = table.with_row_index().filter(pl.col("index") != row.row - 1).drop("index")
+            without = forget(model, fewer)
+            assert row.change == pytest.approx(number(without) - number(model), abs=1e-6)
+    errors = [abs(e.change - e.estimate) / abs(e.change) for e in found.rows[:20]]
+    assert np.median(errors) < 0.2
+    assert find_influence(model, table, top=1).rows[0].turned >= 1
+
+
 def test_the_only_row_of_a_class_stays() -> None:
     good = np.where(np.arange(40) == 5, "yes", "no")
     table = pl.DataFrame({"x": RANDOM.normal(size=40).round(2), "good": good})

@@ -350,6 +350,11 @@ def test_explain_says_what_would_turn_the_decision(tmp_path: Any) -> None:
     assert all(each.words in said for each in found.change.values)
     assert "debt is missing. Over all that training has seen there" in said
     assert f"between {found.unanswered.lowest:.4f} and {found.unanswered.highest:.4f}" in said
+    assert "threshold" not in said
+    replace(loaded, threshold=0.3).save(model)
+    other = " ".join(run("explain", model, table, "--row", missing + 1).stdout.split())
+    assert "above the threshold 0.3, so that the model says" in other
+    loaded.save(model)
     kept = run("explain", model, table, "--fixed", "term,debt,city,owner,children").stdout
     assert "No change within the values seen in training turns this decision" in kept
     assert all(len(line) <= 80 for line in kept.splitlines())

@@ -170,7 +170,9 @@ def _prepare(model: Model, raw: Table, chosen: Array, n_jobs: int | None) -> Rem
     block = Block(features, labels[None], weights).take(chosen)
     facts = model.training
     block = Block(block.features, block.labels, scale_weights(block.weights, facts.weight_kind))
-    return prepare_removal(block, Penalty(facts.C, facts.l1_ratio), (model.W, model.b), n_jobs)
+    return prepare_removal(
+        block, Penalty(facts.C, facts.l1_ratio, facts.balance), (model.W, model.b), n_jobs
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +201,9 @@ class _Study:
         def read(W: Array, b: Array) -> float:
             return float(b[0, 0] if j is None else W[0, j])
 
-        return self._study_number("coefficient", name, self.removal.point_at(j), read)
+        return self._study_number(
+            "coefficient", name, self.removal.point_at(j), read, biased=j is None
+        )
 
     def _name_coefficient(self, name: str) -> str:
         """The feature of a name, or the one feature of the column of that name."""
@@ -229,9 +233,10 @@ class _Study:
         name: str,
         point: Array,
         read: Callable[[Array, Array], float],
+        biased: bool = True,
     ) -> Influence:
         removal = self.removal
-        estimate, spread = removal.estimate(point), float(removal.measure(point)[0])
+        estimate, spread = removal.estimate(point, biased), float(removal.measure(point)[0])
         refits = choose_refits(removal, np.abs(estimate), removal.length * spread, self._most)
         now = read(removal.W, removal.b)
         changes = {i: read(*removal.refit(i)) - now for i in refits}
@@ -309,7 +314,8 @@ def _count_turned(
         return counts
     length = np.where(removal.alone, 0.0, removal.length)
     with np.errstate(divide="ignore", invalid="ignore"):
-        needed = np.abs(beyond) / _measure_all(removal, features)
+        far = np.maximum(np.abs(beyond) - np.abs(removal.offset).max(initial=0.0), 0)
+        needed = far / _measure_all(removal, features)
     needed = np.where(np.isnan(needed), np.inf, needed)
     near = np.argsort(needed, kind="stable")
     near = near[needed[near] <= length.max(initial=0.0)]

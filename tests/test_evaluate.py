@@ -289,10 +289,10 @@ def test_a_million_rows_in_seconds() -> None:
     logits, labels = random.normal(size=10**6), random.random(10**6) < 0.2
     seconds = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()  # of all threads: other work on the machine does not count
         evaluate(labels, logits)
-        seconds.append(time.perf_counter() - began)
-    assert min(seconds) < 3  # 0.3 on a quiet machine; a sort too many would show
+        seconds.append(time.process_time() - began)
+    assert min(seconds) < 3  # 0.6; a sort too many would show
 
 
 def test_no_warning_is_left_to_the_user() -> None:

@@ -123,6 +123,7 @@ def _name_baseline(column: str, found: Evaluation) -> Baseline:
         found.brier,
         found.roc_auc,
         found.average_precision,
+        found.ks,
         found.accuracy,
     )
 

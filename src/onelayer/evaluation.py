@@ -35,11 +35,13 @@ class Baseline:
     brier: float
     roc_auc: float | None
     average_precision: float | None
+    ks: float | None
     accuracy: float
 
     def problem(self) -> str | None:
         """Say what no baseline can be, or None."""
-        shares = find_outside(self, ("brier", "roc_auc", "average_precision", "accuracy"), 0, 1)
+        names = ("brier", "roc_auc", "average_precision", "ks", "accuracy")
+        shares = find_outside(self, names, 0, 1)
         return find_outside(self, ("log_loss",), 0, inf) or shares
 
 

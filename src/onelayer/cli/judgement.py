@@ -101,6 +101,7 @@ def _rivals(found: "Evaluation") -> dict[str, dict["MeasureName", float | None]]
         "brier": best.brier,
         "roc_auc": best.roc_auc,
         "average_precision": best.average_precision,
+        "ks": best.ks,
         "accuracy": best.accuracy,
     }
     return {"best column": alone, "nothing": nothing}

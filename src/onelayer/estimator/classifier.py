@@ -45,7 +45,9 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
     l1_ratio: share of the L1 penalty, from 0 (pure L2) to 1 (pure L1); above 0 some coefficients
         are exactly 0, and `solver` must be "auto".
     fit_intercept: whether to fit a bias.
-    class_weight: None, "balanced" (n / (n_classes count)), or a weight for each class.
+    class_weight: None, "balanced" (n / (n_classes count)), or a weight for each class; as in
+        scikit-learn, probabilities are those of the weighed classes (`onelayer.train` puts them
+        right).
     solver: "auto", "newton", "newton_cg", "gram" (dense tables of more columns than rows)
         or "gradient_descent" (the article's loop).
     learning_rate, num_iterations: for gradient descent; a rate above 0, or "safe".

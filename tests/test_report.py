@@ -18,6 +18,7 @@ from onelayer.markup import render
 from onelayer.markup.axes import linear_axis, log_axis
 from onelayer.report import open_source, render_report
 from onelayer.report.judgement import judge_table
+from onelayer.thresholds.choice import ThresholdRule
 
 LOANS = draw_loans(500, seed=3)
 
@@ -133,6 +134,26 @@ def test_the_same_report_in_batches(tmp_path, model):
     streamed = render_report(train(folder, target="approve", protected=["sex"]), folder)
     assert data_of(streamed)["rows"] == data_of(whole)["rows"]
     assert data_of(streamed)["cuts"] == data_of(whole)["cuts"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"cost_fp": 1, "cost_fn": 5}, "a false ‘yes’ costs 1 and a false ‘no’ 5"),
+        ({"cost_fp": "age", "cost_fn": 90}, "a false ‘yes’ costs as in age and a false ‘no’ 90"),
+        ({"accept": 0.3}, "30.0\u202f% of the rows are called ‘yes’"),
+        ({"min_precision": 0.7}, "at least 70.0\u202f% of those called ‘yes’ are so"),
+        ({"max_fpr": 0.1}, "at most 10.0\u202f% of the others are called ‘yes’"),
+    ],
+)
+def test_it_says_how_the_threshold_was_chosen(rule, said):
+    model = train(LOANS, target="approve", threshold=ThresholdRule(**rule))
+    page = render_report(model, LOANS)
+    assert said in page
+    assert 'id="choice"' in page
+    assert f'id="cut-value" for="cut">{model.threshold:.4f}<' in page
+    costs = re.findall(r'id="cost-f[pn]"[^>]*value="([^"]*)"', page)
+    assert costs == (["1", "5"] if rule.get("cost_fp") == 1 else ["1", "1"])
 
 
 def test_it_is_written_whole_or_not_at_all(model, tmp_path, monkeypatch):

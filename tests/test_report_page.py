@@ -281,7 +281,7 @@ def test_least_cost_is_the_least(page):
         move_slider(page, place)
         assert float(read(page, "cost-total").replace(",", "")) >= least
     page.find_element("id", "cut-own").click()
-    assert read(page, "cut-value") == "0.500"
+    assert read(page, "cut-value") == "0.5000"
 
 
 def test_the_map_has_the_border_of_the_decision(page, loans):

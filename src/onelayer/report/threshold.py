@@ -25,17 +25,21 @@ def say_choice(model: Model) -> str:
 
 def _say_wish(choice: ThresholdChoice, model: Model) -> str:
     share = percent(choice.value)
+    positive, negative = _quote(model.positive), _quote(model.negative)
     if choice.costs is not None:
-        wrong = _say_amount(choice.costs.fp), _say_amount(choice.costs.fn)
+        fp, fn = _say_amount(choice.costs.fp), _say_amount(choice.costs.fn)
         return (
-            f"decisions cost least, a false {shown(model.positive, 24)} {wrong[0]} and a false "
-            f"{shown(model.negative, 24)} {wrong[1]}"
+            f"decisions cost least, where a false {positive} costs {fp} and a false {negative} {fn}"
         )
     if choice.wish == "accept":
-        return f"{share} of the rows are called {shown(model.positive, 24)}"
+        return f"{share} of the rows are called {positive}"
     if choice.wish == "min_precision":
-        return f"at least {share} of those called {shown(model.positive, 24)} are so"
-    return f"at most {share} of the others are called {shown(model.positive, 24)}"
+        return f"at least {share} of those called {positive} are so"
+    return f"at most {share} of the others are called {positive}"
+
+
+def _quote(value: str) -> str:
+    return f"\u2018{shown(value, 24)}\u2019"
 
 
 def _say_amount(amount: Fixed | FromColumn) -> str:

@@ -157,7 +157,7 @@ function showVerdict(model, state, found, rows) {
   fill.classList.toggle("positive", found.positive);
   byId("gauge-cut").style.left = `${100 * state.threshold}%`;
   byId("verdict-note").textContent =
-    `z = ${fixed(found.logit, 3)}; threshold ${fixed(state.threshold, 3)}` +
-    (state.threshold === model.threshold ? "" : ` (moved; the model's own is ${fixed(model.threshold, 3)})`);
+    `z = ${fixed(found.logit, 3)}; threshold ${fixed(state.threshold, 4)}` +
+    (state.threshold === model.threshold ? "" : ` (moved; the model's own is ${fixed(model.threshold, 4)})`);
   byId("row-note").replaceChildren(...rows.describe(state.place));
 }

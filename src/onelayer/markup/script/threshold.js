@@ -7,7 +7,7 @@ function startThreshold(cuts, moved) {
 
   function show() {
     const k = Number(slider.value), cut = cuts.places[k], found = cells(k);
-    slider.setAttribute("aria-valuetext", fixed(cut.threshold, 3));
+    slider.setAttribute("aria-valuetext", fixed(cut.threshold, 4));
     showDecisions(found, cut);
     showCosts(found, costs);
     moveMarks(cut, found);
@@ -46,7 +46,7 @@ function showDecisions(found, cut) {
   const { tp, fp, fn, tn } = found, all = tp + fp + fn + tn;
   for (const name of ["tp", "fp", "fn", "tn"]) byId(`cell-${name}`).textContent = amount(found[name]);
   const said = {
-    "cut-value": fixed(cut.threshold, 3),
+    "cut-value": fixed(cut.threshold, 4),
     "rate-called": percent((tp + fp) / all),
     "rate-accuracy": percent((tp + tn) / all),
     "rate-precision": percent(tp / (tp + fp)),

@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import tables
+from benchmarks import streamed, tables
 from benchmarks.bigger import command as bigger
 from benchmarks.cluster import command as cluster
 from benchmarks.race import command
@@ -13,6 +13,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     tables.add_command(commands)
+    streamed.add_command(commands)
     command.add_commands(commands)
     bigger.add_command(commands)
     cluster.add_command(commands)

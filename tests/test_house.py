@@ -37,6 +37,7 @@ ROOMS = (
     "dependence",
     "objective",
     "solvers",
+    "far_rows",
     "diagnosis",
     "inference",
     "fitting",

@@ -1,12 +1,14 @@
 """A block of rows: features, labels and weights, and its tiles that stay in cache."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.features import Features
+from onelayer.features.stack import stack_features
 
 Array = NDArray[Any]
 
@@ -73,3 +75,14 @@ class Block:
     def take(self, indices: Array) -> "Block":
         """The rows at `indices`, copied."""
         return Block(self.features.take(indices), self.labels[:, indices], self.weights[indices])
+
+
+def stack_blocks(blocks: Sequence[Block]) -> Block:
+    """Blocks of one layout, one below the other."""
+    if len(blocks) == 1:
+        return blocks[0]
+    return Block(
+        stack_features([block.features for block in blocks]),
+        np.concatenate([block.labels for block in blocks], axis=1),
+        np.concatenate([block.weights for block in blocks]),
+    )

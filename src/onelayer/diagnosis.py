@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onelayer.certificate import no_certificate
 from onelayer.coordinates import Coordinates, measure_columns
 from onelayer.dependence import EXACT, NEAR, Dependence, find_dependences, remove_null_part
+from onelayer.far_rows import hold_dependent, separate_far
 from onelayer.loss import Loss
 from onelayer.naming import Naming
 from onelayer.rows.memory import MemoryRows
@@ -65,10 +66,13 @@ def diagnose(case: Case, solution: Solution) -> Solution:
 
 
 def _remark(case: Case, solution: Solution) -> Solution:
-    """With a penalty: complete separation, if the fit shows it, and dependent columns."""
+    """With a penalty: complete separation, if the fit shows it, and dependent columns.
+
+    Rows that are not in memory are not passed over once more for what is harmless.
+    """
     remarks = []
     start = np.hstack([solution.W, solution.b])
-    found = _separate(case, start, None, programs=False)
+    found = _separate(case, start, None, programs=False) if case.rows.in_memory else ()
     if found and all(each.kind == "complete" for each in found):
         remarks = [
             f"{each.sentence(case.naming)}; the penalty alone bounds the weights" for each in found
@@ -78,7 +82,7 @@ def _remark(case: Case, solution: Solution) -> Solution:
     dependences: tuple[Dependence, ...] = ()
     if solution.may_depend:
         dependences = find_dependences(
-            case.rows, fit_intercept=case.fit_intercept, naming=case.naming
+            _hold(case), fit_intercept=case.fit_intercept, naming=case.naming
         )
     if dependences:
         remarks.append(
@@ -91,17 +95,24 @@ def _separate(
     case: Case, start: Array | None, where: Coordinates | None, programs: bool = True
 ) -> tuple[Separation, ...]:
     return tuple(
-        find_separation(
-            case.rows,
-            case.loss,
-            fit_intercept=case.fit_intercept,
-            output=k,
-            start=None if start is None else start[k : k + 1] if case.loss.groups > 1 else start,
-            where=where,
-            programs=programs,
+        _separate_output(
+            case,
+            k,
+            None if start is None else start[k : k + 1] if case.loss.groups > 1 else start,
+            where,
+            programs,
         )
         for k in range(case.loss.groups)
     )
+
+
+def _separate_output(
+    case: Case, k: int, start: Array | None, where: Coordinates | None, programs: bool
+) -> Separation:
+    options: dict[str, Any] = {"fit_intercept": case.fit_intercept, "output": k, "start": start}
+    if not case.rows.in_memory and where is not None:
+        return separate_far(case.rows, case.loss, where=where, **options)
+    return find_separation(case.rows, case.loss, where=where, programs=programs, **options)
 
 
 def _look_for_separation(case: Case, solution: Solution, where: Coordinates) -> Solution:
@@ -146,14 +157,15 @@ def _go_on(case: Case, solution: Solution, where: Coordinates) -> Solution:
 def _settle_dependence(case: Case, solution: Solution, where: Coordinates) -> Solution:
     """Of the many answers the one of least norm; proved over independent columns if need be."""
     options: dict[str, Any] = {"fit_intercept": case.fit_intercept, "naming": case.naming}
-    found = find_dependences(case.rows, **options, tolerance=EXACT, where=where)
+    rows = _hold(case)
+    found = find_dependences(rows, **options, tolerance=EXACT, where=where)
     sums = [each for each in found if each.terms]
     if sums and solution.status in ("unproved", "stalled") and case.resume is not None:
         solution = _solve_without(case, solution, where, sums)
     if solution.status == "unproved":
-        found = find_dependences(case.rows, **options, tolerance=NEAR, where=where)
+        found = find_dependences(rows, **options, tolerance=NEAR, where=where)
     if solution.status != "separated":
-        W, b = remove_null_part(case.rows, where, solution.W, solution.b)
+        W, b = remove_null_part(rows, where, solution.W, solution.b)
         solution = replace(solution, W=W, b=b)
     if not found:
         return solution
@@ -166,6 +178,13 @@ def _settle_dependence(case: Case, solution: Solution, where: Coordinates) -> So
             "least norm: leave such columns out, or use a finite C"
         )
     return replace(solution, dependencies=found, remarks=(*solution.remarks, remark), unique=False)
+
+
+def _hold(case: Case) -> MemoryRows:
+    """The rows, or a part of those that are not in memory, with the same dependences."""
+    if case.rows.in_memory:
+        return case.rows
+    return hold_dependent(case.rows, case.loss, case.fit_intercept)
 
 
 def _solve_without(

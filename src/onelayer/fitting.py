@@ -99,8 +99,6 @@ def fit(
             found = _descend(rows, task.measure(), descent or Descent(), watch, start)
         else:
             found = _minimise(task)
-        if not rows.in_memory:  # separation and dependence are looked for row by row
-            return found
         return diagnose(Case(rows, loss, C, fit_intercept, naming, remarks, task.resume), found)
 
 

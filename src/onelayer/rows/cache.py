@@ -9,7 +9,7 @@ files never count as memory of the process.
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -270,24 +270,6 @@ def no_rows(layout: Layout) -> MixedFeatures:
     words = sparse.csr_array((0, layout.n_words)) if layout.n_words else None
     codes = np.zeros((0, len(layout.level_counts)), dtype=np.int32)
     return MixedFeatures(np.zeros((0, len(layout.bits))), codes, layout.level_counts, words)
-
-
-def stack_blocks(blocks: Sequence[Block], layout: Layout) -> Block:
-    """Blocks of one layout, one below the other."""
-    if len(blocks) == 1:
-        return blocks[0]
-    parts = [block.features for block in blocks if isinstance(block.features, MixedFeatures)]
-    words = None
-    if layout.n_words:
-        words = sparse.csr_array(sparse.vstack([part.words for part in parts], format="csr"))
-    stacked = MixedFeatures(
-        np.concatenate([part.numeric for part in parts]),
-        np.concatenate([part.codes for part in parts]),
-        layout.level_counts,
-        words,
-    )
-    labels = np.concatenate([block.labels for block in blocks], axis=1)
-    return Block(stacked, labels, np.concatenate([block.weights for block in blocks]))
 
 
 @contextlib.contextmanager

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import Block
+from onelayer.blocks import Block, stack_blocks
 from onelayer.errors import InputError
 from onelayer.features.mixed import MixedFeatures
-from onelayer.rows.cache import Cache, CachedBlock, Layout, no_rows, stack_blocks
+from onelayer.rows.cache import Cache, CachedBlock, Layout, no_rows
 from onelayer.rows.memory import MemoryRows, available_cores
 
 Array = NDArray[Any]
@@ -100,7 +100,7 @@ class FileRows(MemoryRows):
     def take(self, numbers: NDArray[np.intp]) -> Block:
         order = np.argsort(numbers, kind="stable")
         pieces = list(self._find(numbers[order]))
-        stacked = stack_blocks(self._gather(pieces), self.layout)
+        stacked = stack_blocks(self._gather(pieces))
         return stacked if (np.diff(order) > 0).all() else stacked.take(np.argsort(order))
 
     def _find(
@@ -159,7 +159,7 @@ class ReadRows(FileRows):
             waiting.append(block)
             held += block.n_rows
             while held and held >= stop - start:
-                joined = stack_blocks(waiting, self.layout)
+                joined = stack_blocks(waiting)
                 if self.watch is not None:
                     self.watch(start, stop)
                 yield self._weighed(joined.rows(0, stop - start))

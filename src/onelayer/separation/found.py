@@ -47,6 +47,7 @@ class Separation:
         they are within the rounding of their own logit.
     output: of several yes-or-no outputs, the one meant.
     reason: why it is undecided; else empty.
+    count: of the separated rows, where they are too far to be named and `rows` is empty.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Separation:
     exact: bool = True
     output: int | None = None
     reason: str = ""
+    count: int | None = None
 
     @property
     def found(self) -> bool:
@@ -78,8 +80,10 @@ class Separation:
         if self.kind == "complete":
             rows = f"all {self.n_rows:,} rows are on their own side"
         else:
-            rows = f"{len(self.rows):,} of {self.n_rows:,} rows ({naming.list_rows(self.rows)})"
-            rows += " is" if len(self.rows) == 1 else " are"
+            count = len(self.rows) if self.count is None else self.count
+            rows = f"{count:,} of {self.n_rows:,} rows"
+            rows += "" if self.count is not None else f" ({naming.list_rows(self.rows)})"
+            rows += " is" if count == 1 else " are"
             rows += self._say_rest()
         close = "" if self.exact else ", to within rounding"
         return f"the classes{where} are {how} separated by {by}: {rows}{close}"

@@ -22,6 +22,7 @@ from onelayer.inference import summarise_training
 from onelayer.labelling import Labelled
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
+from onelayer.naming import Naming
 from onelayer.network import sigmoid
 from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.ahead import make_ahead
@@ -196,7 +197,7 @@ class Run:
         with single_threaded_blas():
             where = measure_columns(rows, fit_intercept=True)
         settings, choice, start = _settle_strength(rows, settings)
-        solution = self._fit(rows, where, settings, steps, start)
+        solution = self._fit(rows, schema, where, settings, steps, start)
         warn_of_outcome(solution)
         size = int(min(REFERENCE_ROWS, rows.room // lay_out(schema).row_bytes + 1))
         sample = rows.take(rows.draw(min(size, rows.n_rows)))
@@ -274,6 +275,7 @@ class Run:
     def _fit(
         self,
         rows: PassedRows,
+        schema: Schema,
         where: Coordinates,
         settings: Settings,
         steps: list[Progress],
@@ -281,6 +283,8 @@ class Run:
     ) -> Solution:
         if stand := self.workspace.state.get("theta"):
             start = np.array(stand["W"]), np.array(stand["b"])
+        scale, origin = np.array(schema.feature_units).reshape(-1, 2).T
+        naming = Naming(schema.feature_names, scale=scale, origin=origin)
         rows.note = lambda W, b: self.workspace.save(theta={"W": W.tolist(), "b": b.tolist()})
         found = fit(
             rows,
@@ -293,6 +297,8 @@ class Run:
             solver=settings.solver,
             descent=settings.descent,
             where=where,
+            naming=naming,
+            remarks=True,
         )
         rows.note = None
         return found

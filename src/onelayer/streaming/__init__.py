@@ -46,7 +46,7 @@ def train_streamed(
     with open_workspace(means.folder, about, means.resume) as workspace:
         run = Run(source, split, means, workspace)
         if means.resume:
-            run.say(_say_resumed(workspace.state))
+            run.telling.say(_say_resumed(workspace.state))
         schema = run.settle(choices)
         if isinstance(schema, Table):
             return schema

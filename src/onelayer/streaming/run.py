@@ -1,7 +1,6 @@
 """One training on a long table, pass by pass."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -33,8 +32,9 @@ from onelayer.rows.partitioned import ClusterRows
 from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.stored import from_stored, to_stored
-from onelayer.streaming.asked import USUAL_PASSES, Means, Settings, Stage
+from onelayer.streaming.asked import USUAL_PASSES, Means, Settings
 from onelayer.streaming.encoded import encode_batch
+from onelayer.streaming.telling import Telling
 from onelayer.streaming.threshold import cross_threshold
 from onelayer.strength import Start, StrengthChoice, settle_strength
 from onelayer.table.plan import lay_out
@@ -77,7 +77,7 @@ class Run:
         self.batch_rows = max(1_000, means.memory // BATCH_SHARE // (16 * width))
         if self.batch_rows < source.group_rows <= LARGER * self.batch_rows:
             self.batch_rows = source.group_rows
-        self._began = time.perf_counter()
+        self.telling = Telling(means, source)
 
     def settle(self, choices: Mapping[str, Any]) -> Schema | Table:
         """The first pass: what the columns hold; or the table, if it is short enough to hold.
@@ -87,17 +87,17 @@ class Run:
         if "schema" in self.workspace.state:
             return Schema.from_dict(self.workspace.state["schema"])
         rows = f"{self.source.rows:,} rows of " if self.source.rows else ""
-        self.say(
+        self.telling.say(
             f"{rows}{self.source.name}: two passes over the table, then about {USUAL_PASSES} over "
             f"its encoded rows on disk; {self.means.memory / 1e6:,.0f} MB of memory"
         )
         self._require_pieces()
         batches = make_ahead((b.first, b.table) for b in self.source.batches(self.batch_rows))
-        survey = take_survey(batches, self.split, self.source.name, self._tell("surveying"))
+        survey = take_survey(batches, self.split, self.source.name, self.telling.tell("surveying"))
         if survey.is_whole:
             return survey.sample
-        took = self._seconds()
-        self._tell("settling the columns", known=False)(0)
+        took = self.telling.seconds()
+        self.telling.tell("settling the columns", known=False)(0)
         schema = infer_from_survey(survey, self.split, **choices)
         layout = lay_out(schema)
         needed, free = layout.row_bytes * survey.n_there, free_bytes(self.means.folder)
@@ -108,7 +108,7 @@ class Run:
             if self.means.cached
             else "encoded again in every pass"
         )
-        self.say(
+        self.telling.say(
             f"{survey.n_there:,} rows of {layout.n_columns:,} numbers, {where}; "
             f"the first pass took {took:,.0f} s"
         )
@@ -157,7 +157,7 @@ class Run:
         for name in (TRAINED, HELD):
             (folder / name).mkdir(exist_ok=True)
         done = state.get("rows", {"read": 0, TRAINED: [0, 0], HELD: [0, 0]})
-        tell = self._tell("encoding")
+        tell = self.telling.tell("encoding")
         with (
             CacheWriter(folder / TRAINED, layout, *done[TRAINED]) as trained,
             CacheWriter(folder / HELD, layout, *done[HELD]) as held,
@@ -193,7 +193,7 @@ class Run:
 
     def _learn(self, rows: PassedRows, schema: Schema, settings: Settings) -> Model:
         steps: list[Progress] = []
-        rows.watch = self._follow(rows.n_rows, steps)
+        rows.watch = self.telling.follow(rows.n_rows, steps)
         with single_threaded_blas():
             where = measure_columns(rows, fit_intercept=True)
         settings, choice, start = _settle_strength(rows, settings)
@@ -351,37 +351,6 @@ class Run:
             holdout=float(self.split.holdout),
             **state_solution(solution),
         )
-
-    def say(self, sentence: str) -> None:
-        """Tell a person."""
-        if self.means.say is not None:
-            self.means.say(sentence)
-
-    def _seconds(self) -> float:
-        return time.perf_counter() - self._began
-
-    def _tell(self, doing: str, known: bool = True) -> Callable[[int], None]:
-        """What to call with the rows read so far in a pass over the table."""
-        self._began, tell = time.perf_counter(), self.means.tell
-        total = self.source.rows if known else None
-        if tell is None:
-            return lambda done: None
-        return lambda done: tell(Stage(doing, done, total, self._seconds()))
-
-    def _follow(self, n_rows: int, steps: list[Progress]) -> Callable[[int, int], None]:
-        """The same for passes over the encoded rows, whose blocks threads read side by side."""
-        tell, passes, first = self.means.tell, 0, time.perf_counter()
-
-        def told(start: int, stop: int) -> None:
-            nonlocal passes
-            if start == 0:
-                passes, self._began = passes + 1, time.perf_counter()
-            if tell is not None:
-                last = steps[-1] if steps else None
-                in_all = time.perf_counter() - first
-                tell(Stage("training", stop, n_rows, self._seconds(), passes, last, in_all))
-
-        return told
 
 
 def _settle_strength(

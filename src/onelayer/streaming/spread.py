@@ -4,7 +4,6 @@ What the columns hold is added up over the parts, as it is over batches on one m
 hold out follow from their numbers in the table. So the model is the one that one machine comes to.
 """
 
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from onelayer.blocks import Block
+from onelayer.blocks import Block, stack_blocks
 from onelayer.encoding import to_features
 from onelayer.errors import DataWarning, InputError
 from onelayer.labelling import Labelled
 from onelayer.model import Model
-from onelayer.rows.cache import stack_blocks
 from onelayer.rows.cluster import Workers, check_here, check_workers, own_versions
 from onelayer.rows.partitioned import ClusterRows, load_parts
 from onelayer.streaming.asked import Means, Settings, check_rows, is_files
 from onelayer.streaming.encoded import encode_batch
 from onelayer.streaming.run import HELD, TRAINED, Run
+from onelayer.streaming.telling import Telling
 from onelayer.table.findings import Findings, limit_lots
 from onelayer.table.parts import (
     Part,
@@ -168,14 +167,14 @@ class SpreadRun(Run):
     def __init__(self, spread: Spread, split: Split, means: Means, workspace: Workspace) -> None:
         self.spread, self.split, self.means, self.workspace = spread, split, means, workspace
         self.source = spread  # type: ignore[assignment]
-        self._began = time.perf_counter()
+        self.telling = Telling(means, spread)
         self._loaded: list[Any] = []
 
     def settle(self, choices: Mapping[str, Any]) -> Schema | Table:
         """The first pass: what is found in each part, added up."""
         spread, size = self.spread, sample_size(self.spread.width)
-        self.say(f"{spread.rows:,} rows of {spread.name} in {len(spread.parts):,} parts")
-        self._tell("surveying")(0)
+        self.telling.say(f"{spread.rows:,} rows of {spread.name} in {len(spread.parts):,} parts")
+        self.telling.tell("surveying")(0)
         look = partial(
             _find,
             split=self.split,
@@ -194,18 +193,18 @@ class SpreadRun(Run):
 
     def encode(self, schema: Schema) -> None:
         """The second pass: each part's rows as numbers, kept where they were encoded."""
-        self._tell("encoding")(0)
+        self.telling.tell("encoding")(0)
         spread, make = self.spread, ToBlocks(schema, self.split)
         self._loaded = load_parts(spread.workers, make, spread.parts, spread.frames)
         spread.workers.finish(self._loaded)
-        self.say(
+        self.telling.say(
             f"the workers keep the rows, {lay_out(schema).n_columns:,} numbers each, after "
-            f"{self._seconds():,.0f} s of encoding; now only parameters go out and sums come back"
+            f"{self.telling.seconds():,.0f} s of encoding; now only parameters go out and sums come "
+            "back"
         )
 
     def _open(self, name: str, schema: Schema, weight_kind: str = "frequency") -> ClusterRows:
         rows = ClusterRows(self.spread.workers, self._loaded, self.means.n_jobs, SIDES[name])
-        rows.in_memory = False
         if weight_kind == "sampling" and schema.weight is not None:
             total = rows.reduce(lambda block: float(block.weights.sum()))
             rows = rows.scaled(rows.n_rows / total)
@@ -255,7 +254,7 @@ class ToBlocks:
         return self._join(sides[0]), self._join(sides[1])
 
     def _join(self, blocks: list[Block]) -> Block:
-        joined = stack_blocks(blocks, lay_out(self.schema))
+        joined = stack_blocks(blocks)
         if self.schema.weight is not None:
             return joined
         return replace(joined, weights=np.broadcast_to(1.0, joined.n_rows))

@@ -2,10 +2,18 @@
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from onelayer.solvers.solution import Progress
 from onelayer.streaming.asked import Means, Stage
-from onelayer.table.stream import Stream
+
+
+class Counted(Protocol):
+    """A table whose rows are counted, at the latest once a pass has seen them."""
+
+    @property
+    def rows(self) -> int | None:
+        """How many there are; None where that is not known yet."""
 
 
 class Telling:
@@ -13,10 +21,10 @@ class Telling:
 
     Parameters
     ----------
-    source: of which the rows are counted once a pass has seen them.
+    source: the table.
     """
 
-    def __init__(self, means: Means, source: Stream) -> None:
+    def __init__(self, means: Means, source: Counted) -> None:
         self._means, self._source = means, source
         self._began = time.perf_counter()
 

@@ -199,8 +199,8 @@ class SpreadRun(Run):
         spread.workers.finish(self._loaded)
         self.telling.say(
             f"the workers keep the rows, {lay_out(schema).n_columns:,} numbers each, after "
-            f"{self.telling.seconds():,.0f} s of encoding; now only parameters go out and sums come "
-            "back"
+            f"{self.telling.seconds():,.0f} s of encoding; now only parameters go out and sums "
+            "come back"
         )
 
     def _open(self, name: str, schema: Schema, weight_kind: str = "frequency") -> ClusterRows:

@@ -104,7 +104,7 @@ def fit(
 
 def _share_weight(rows: MemoryRows) -> MemoryRows:
     """The same rows, a weight that all of them have stored once: passes need no product with it."""
-    if not rows.in_memory or is_even(rows.block.weights):
+    if not isinstance(rows.block, Block) or is_even(rows.block.weights):
         return rows
     weights = rows.block.weights
     if not len(weights) or weights[0] == 0 or (weights != weights[0]).any():

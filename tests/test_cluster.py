@@ -242,5 +242,5 @@ def test_other_columns_in_one_partition_are_named(client):
 
 def test_what_needs_all_rows_in_one_memory_says_so(client):
     rows = ClusterRows.from_partitions(client, [Drawn(0), Drawn(1)])
-    with pytest.raises(InputError, match="they are on a cluster"):
+    with pytest.raises(InputError, match="needs the rows in memory"):
         fit(rows, SigmoidLoss(1), solver="newton_cg")

@@ -289,3 +289,27 @@ def test_docs_hold_the_numbers_of_the_rules() -> None:
     text = page.read_text()
     for word in [*rules.MISSING_WORDS[1:], *rules.CURRENCY_SIGNS, *rules.IDENTIFIER_NAMES]:
         assert f"`{word}`" in text
+
+
+WRITTEN = (
+    *("31/01/2024", "31/01/24", "1/2/202", "01/ 2/2024", "3/4/+202", "2024-01-31", "24-01-31"),
+    *(
+        "2024- 1-3",
+        "20240131",
+        "2024131",
+        "3.4.2024 7:05",
+        "3.4.2024 7:05:09.5",
+        "03.04.24 7:05 pm",
+    ),
+    *("2024-01-31T10:11:12Z", "2024-01-31T10:11:12+01:00", "2024-01-31 10:11:12 +0100", "7:05"),
+    *("31 Jan 2024", "31 January 2024", "Jan 31, 2024", "2024-01-31 10:11.5", "2024-01-31T1:02"),
+)
+
+
+@pytest.mark.parametrize("order", ["dmy", "mdy"])
+@pytest.mark.parametrize("first", WRITTEN)
+def test_a_date_means_the_same_whatever_stands_above_it(first: str, order: Order) -> None:
+    together = [np.asarray(each)[1:] for each in moments_of([first, *WRITTEN], order)]
+    alone = [moments_of([text], order) for text in WRITTEN]
+    np.testing.assert_array_equal(together[0], np.concatenate([each[0] for each in alone]))
+    np.testing.assert_array_equal(together[1], np.concatenate([each[1] for each in alone]))

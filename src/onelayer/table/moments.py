@@ -38,6 +38,15 @@ _TIME = re.compile(
 )
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?P<second>:\d{2}(?P<part>[.]\d+)?)?(?P<noon> ?[AaPp][Mm])?")
 
+_SHAPES = {
+    **dict.fromkeys(("%d", "%m", "%H", "%I"), "[0-9]{1,2}"),
+    **dict.fromkeys(("%y", "%M", "%S"), "[0-9]{2}"),
+    "%Y": "[0-9]{4}",
+    "%B": "[A-Za-z]{3,9}",
+    "%p": "[AaPp][Mm]",
+    "%z": "[+-][0-9]{2}:?[0-9]{2}",
+}
+
 
 def guess_format(text: str, order: Order) -> str | None:
     """Return the format that one text is written in, or None where it is no date or time.
@@ -107,7 +116,24 @@ def _read_like_the_first(texts: pl.Series, order: Order) -> pl.Series:
     form = guess_format(first, order) if first else None
     if form is None:
         return pl.Series("value", [None], dtype=UTC).new_from_index(0, len(texts))
-    return _parse(texts, form)
+    # polars would also read 31/01/24 as of the year 24: what a text means must not hang on others.
+    alike = texts.str.contains(f"^{_shape_of(form)}$")
+    return _parse(texts.set(~alike, None), form)
+
+
+def _shape_of(form: str) -> str:
+    """The texts for which `guess_format` gives this format.
+
+    >>> _shape_of("%d.%m.%Y")
+    '[0-9]{1,2}[.][0-9]{1,2}[.][0-9]{4}'
+    """
+    whole = form.startswith("%Y%m")
+    shape = form.replace(".", "[.]").replace("%[.]f", "[.][0-9]+")
+    for token, pattern in _SHAPES.items():
+        if whole and token in ("%d", "%m"):
+            pattern = "[0-9]{2}"
+        shape = shape.replace(token, pattern)
+    return shape
 
 
 def _read_different(texts: pl.Series, order: Order, words: list[str]) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ LONGEST_TILE = 1 << 14
 # Threads that call many short loops wait for each other in the interpreter: a pass over vectors
 # takes stretches that fill the larger of a core's own caches,
 STRETCH_VALUES = 1 << 18
+FEWEST_ROWS = 3 << 10  # of a wider table too: calls for fewer cost more than the cache gives
 COPIED_VALUES = 1 << 17  # the same where a copy is read
 STRETCH_ROWS = 1 << 14  # as long as the outputs of their rows do,
 COPIED_ROWS = 1 << 13  # and what is copied is not so long that its memory is new each time.
@@ -48,13 +49,12 @@ class Block:
 
     def stretches(self, n_outputs: int) -> Iterator["Block"]:
         """Longer pieces, for sums of logits and slopes; their borders depend on shapes alone."""
-        rows, values = STRETCH_ROWS, STRETCH_VALUES
+        rows, values, fewest = STRETCH_ROWS, STRETCH_VALUES, FEWEST_ROWS
         if not self.features.in_place:
-            rows, values = COPIED_ROWS, COPIED_VALUES
-        rows //= n_outputs
+            rows, values, fewest = COPIED_ROWS, COPIED_VALUES, 64
         if self.features.row_values == self.features.n_columns:
-            rows = min(rows, values // self.features.row_values)
-        return self._cut(max(64, rows))
+            rows = min(rows, max(fewest, values // self.features.row_values))
+        return self._cut(max(64, rows // n_outputs))
 
     def _tile_rows(self) -> int:
         step = max(64, TILE_VALUES // self.features.row_values)

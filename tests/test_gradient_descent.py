@@ -232,7 +232,8 @@ def test_a_rate_above_the_bound_is_said_with_what_to_use():
 def test_safe_is_one_over_the_largest_curvature():
     X, y = random_table()
     draw = {"draw": lambda n_x, n_y: np.zeros((n_y, n_x)), "C": np.inf}
-    L, _ = curvature.largest_curvature(plain_objective(X, y, SigmoidLoss(1)))
+    shared = np.broadcast_to(1.0, len(X))  # as `fit` holds a weight that all rows share
+    L, _ = curvature.largest_curvature(plain_objective(X, y, SigmoidLoss(1), s=shared))
     safe = descend(X, y, learning_rate="safe", **draw)
     same = descend(X, y, learning_rate=1 / L, **draw)
     np.testing.assert_array_equal(safe.W, same.W)

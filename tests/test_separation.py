@@ -285,3 +285,14 @@ def test_one_class_told_from_two_others_that_overlap():
     found = find_separation(rows_of(X, three), SoftmaxLoss(3))
     assert (found.kind, found.columns, len(found.rows)) == ("quasi-complete", (3,), 400)
     assert "told from at least one other class without error" in found.sentence()
+
+
+@pytest.mark.parametrize(("levels", "seed"), [((12, 10, 8), 4), ((40, 30, 20), 8)])
+def test_rows_on_the_plane_are_no_end_of_a_complete_separation(levels, seed):
+    """Among many equal rows some lie on the plane of a direction that the others are off."""
+    generator = np.random.default_rng(seed)
+    X = np.hstack([np.eye(k)[generator.integers(k, size=6000)] for k in levels])
+    logits = X @ generator.normal(size=X.shape[1])
+    assert (logits != 0).all()
+    found = find_separation(rows_of(X, logits > 0))
+    assert (found.kind, len(found.rows)) == ("complete", 6000)

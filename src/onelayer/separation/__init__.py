@@ -142,7 +142,7 @@ class _Search:
     def _find_strict(self, working: Working) -> tuple[list[Direction], Working]:
         """One direction that separates all rows, if there is one, and the rows worked on."""
         try:
-            direction, margins, working = cut(working, find_strict, self.open)
+            direction, margins, working = cut(working, find_strict, self.open, self.open)
             return ([] if direction is None else [self._close(direction, margins)]), working
         except Unsettled:
             return [], working
@@ -226,8 +226,10 @@ class _Search:
 
 def _join(sides: Sides, found: list[Direction]) -> Array:
     """One direction for all: earlier ones counted so often that later ones undo none of them."""
-    total = np.zeros((sides.n_outputs, sides.width))
-    for each in found:
+    if not found:
+        return np.zeros((sides.n_outputs, sides.width))
+    total = found[0].weights
+    for each in found[1:]:
         behind = sides.margins(total)
         ahead = sides.margins(each.weights)
         undone = sides.all_open() & (behind > 0) & (ahead < 0)

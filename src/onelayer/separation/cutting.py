@@ -27,7 +27,11 @@ STRICT = 1e-3  # of the margin that a program asks of separated rows: enough for
 NEAR = 1e-9  # of the columns' range: on the plane
 FLAT = 1e-11  # what a sum of thousands of contrasts may keep of itself and count as 0
 DEPENDENT = 1e-10  # directions that rows span by less than this share are columns' rounding
-TOLERANCES = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-9}
+OPTIONS = {
+    "primal_feasibility_tolerance": 1e-10,
+    "dual_feasibility_tolerance": 1e-9,
+    "presolve": False,  # rows drawn from a table leave it nothing to take out: a third of the time
+}
 
 Program = Callable[["Working"], "Array | None"]
 
@@ -50,10 +54,24 @@ class Working:
     chosen: Array
     A: Any
 
+    def has(self, others: Array, chosen: Array) -> Mask:
+        """Which of these margins are among its own."""
+        n = self.sides.rows.n_rows
+        return np.isin(others * n + chosen, self.others * n + self.chosen)
+
+    def keep_tight(self, scaled: Array, asked: Mask) -> "Working":
+        """The margins that hold an answer up: the least ones beyond what was asked of them."""
+        room = np.asarray(self.A @ scaled - asked)
+        most = ROWS_PER_PARAMETER * self.A.shape[1]
+        if len(room) <= most:
+            return self
+        # Where many lie on a plane, all of it stays, or the next answer would fall behind it.
+        kept = np.flatnonzero(room <= np.partition(room, most)[most] + _rounding(scaled))
+        return Working(self.sides, self.others[kept], self.chosen[kept], self.A[kept])
+
     def with_margins(self, others: Array, chosen: Array) -> "Working":
         """The same with more margins, but for those already there."""
-        n = self.sides.rows.n_rows
-        fresh = ~np.isin(others * n + chosen, self.others * n + self.chosen)
+        fresh = ~self.has(others, chosen)
         others, chosen = others[fresh], chosen[fresh]
         if not len(chosen):
             raise Unsettled("float64 cannot tell on which side some rows are")
@@ -109,26 +127,44 @@ def cut(
     """Solve, look at all rows, add the worst: until no open margin is below 0, or on it where
     `separated`.
 
+    A program that asks for separated rows is decided by the margins that hold its answer up; the
+    next one, whose time grows with its rows, does without the others.
+
     Returns
     -------
     The direction for shifted rows (None where the program has none), its margins (q, n), and the
     rows worked on.
     """
+    held = working
     for _ in range(MOST_ROUNDS):
-        scaled = program(working)
+        scaled = program(held)
         if scaled is None:
             return None, np.zeros((0, 0)), working
         direction = working.sides.to_shifted(scaled)
         margins = working.sides.margins(direction, shifted=True)
-        level = 0.0 if separated is None else STRICT * separated
+        level = -_rounding(scaled) if separated is None else _level(separated, scaled)
         short = np.where(open_, margins - level, np.inf)
-        wrong = short < -NEAR * max(1.0, float(np.abs(scaled).max()))
-        if not wrong.any():
+        others, chosen = np.nonzero(short < 0)
+        if not len(chosen):
             return direction, margins, working
-        others, chosen = np.nonzero(wrong)
         worst = np.argsort(short[others, chosen], kind="stable")[:ADDED]
-        working = working.with_margins(others[worst], chosen[worst])
+        others, chosen = others[worst], chosen[worst]
+        fresh = ~working.has(others, chosen)
+        if separated is not None and fresh.all():  # else some that were left out are needed
+            held = held.keep_tight(scaled, separated[held.others, held.chosen])
+        held = held.with_margins(others, chosen)
+        if fresh.any():
+            working = working.with_margins(others, chosen)
     raise Unsettled(f"the search did not end after {MOST_ROUNDS} rounds")
+
+
+def _level(separated: Mask, scaled: Array) -> Array:
+    """What margins may not be below: well above 0 where separated, else 0 to within rounding."""
+    return np.where(separated, STRICT, -_rounding(scaled))
+
+
+def _rounding(scaled: Array) -> float:
+    return NEAR * max(1.0, float(np.abs(scaled).max()))
 
 
 def find_any(working: Working) -> Array | None:
@@ -145,7 +181,7 @@ def find_any(working: Working) -> Array | None:
         b_ub=np.zeros(A.shape[0]),
         bounds=np.where(fixed[:, None], 0.0, [-1.0, 1.0]),
         method="highs",
-        options=TOLERANCES,
+        options=OPTIONS,
     )
     if result.status != 0:
         raise Unsettled(f"the linear program ended without an answer ({result.message})")
@@ -167,7 +203,10 @@ def _is_balanced(A: Any, weights: Array) -> bool:
 
 
 def find_strict(working: Working) -> Array | None:
-    """The direction in the box whose least margin is largest; None where that is not above 0."""
+    """The direction in the box whose least margin is largest, so long that this margin is 1.
+
+    None where it is not above 0.
+    """
     A, fixed = working.A, _fixed(working.sides)
     result = optimize.linprog(
         np.append(np.zeros(A.shape[1]), -1.0),
@@ -175,11 +214,11 @@ def find_strict(working: Working) -> Array | None:
         b_ub=np.zeros(A.shape[0]),
         bounds=[*np.where(fixed[:, None], 0.0, [-1.0, 1.0]), (0.0, np.inf)],
         method="highs",
-        options=TOLERANCES,
+        options=OPTIONS,
     )
     if result.status != 0 or result.x[-1] <= NEAR:
         return None
-    return np.asarray(result.x[:-1])
+    return np.asarray(result.x[:-1] / result.x[-1])
 
 
 def cut_few(working: Working, open_: Mask, separated: Mask) -> tuple[Array | None, Array]:
@@ -196,6 +235,8 @@ def cut_few(working: Working, open_: Mask, separated: Mask) -> tuple[Array | Non
         sizes[:, :-1] *= working.sides.span
         sizes[:, -1] = np.inf
         dropped = (sizes < share * sizes[:, :-1].max()).ravel()
+        if not sizes.ravel()[dropped].any():  # the same program once more
+            continue
         program = find_sparse(separated, dropped)
         fewer, its_margins, working = cut(working, program, open_, separated)
         if fewer is None:
@@ -224,7 +265,7 @@ def find_sparse(separated: Mask, dropped: Mask | None = None) -> Program:
             b_ub=-1.0 * separated[working.others, working.chosen],
             bounds=np.where(np.tile(fixed, 2)[:, None], 0.0, [0.0, np.inf]),
             method="highs",
-            options=TOLERANCES,
+            options=OPTIONS,
         )
         if result.status != 0:
             return None

@@ -185,7 +185,7 @@ def _claims_of_direct(problem):
 def _walk_directly(problem):
     """The points on the way of the short way for small tables."""
     with np.errstate(all="ignore"):
-        table = direct._standardise(problem.rows(), problem.C, problem.fit_intercept, 1e-4)
+        table = direct.standardise(problem.rows(), problem.C, problem.fit_intercept, 1e-4)
         if table is None:
             return
         point = direct.measure(table, direct._start(table, problem.fit_intercept, None))

@@ -249,6 +249,7 @@ def test_a_long_table_is_judged_on_a_part_of_its_rows():
 def test_folds_where_the_hessian_is_too_large(monkeypatch):
     X, y = draw(14, 300, 6)
     whole, _ = choose_strength(rows_of(X, y), SigmoidLoss(1))
+    monkeypatch.setattr("onelayer.solvers.direct.MOST_COLUMNS", 5)
     monkeypatch.setattr("onelayer.strength.LARGEST_FACTORED", 5)
     monkeypatch.setattr("onelayer.strength.scale.LARGEST_FACTORED", 5)
     for loss in (SigmoidLoss(1), SoftmaxLoss(2)):

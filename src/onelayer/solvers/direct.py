@@ -151,10 +151,10 @@ def solve(
     """Minimise to a proved end, or None where that needs the general solvers."""
     began = time.perf_counter()
     with np.errstate(all="ignore"):  # what goes wrong shows in the numbers, and ends it here
-        problem = _standardise(rows, C, fit_intercept, tol)
+        problem = standardise(rows, C, fit_intercept, tol)
         point = None
         if problem is not None:
-            theta = _start(problem, fit_intercept, start)
+            theta = start_at(problem, fit_intercept, start)
             point = measure(problem, theta if start else _approach(problem, theta))
         history: list[Progress] = []
         while point is not None and problem is not None:
@@ -166,6 +166,12 @@ def solve(
                 return _finish(problem, point, end, fit_intercept, history, began)
             point = step(problem, point) if len(history) < MOST_STEPS else None
     return None
+
+
+def lowers(point: Point, after: Point | None) -> bool:
+    """Whether a point is low enough to step to."""
+    level = 1e-13 * abs(point.value)  # near the end the change drowns in rounding
+    return after is not None and after.value <= point.value - 1e-4 * point.decrement**2 + level
 
 
 def step(problem: Problem, point: Point) -> Point | None:
@@ -186,9 +192,7 @@ def step(problem: Problem, point: Point) -> Point | None:
     small = float(bent @ bend) <= BENT**2 * point.decrement**2
     for move in (d + bend, d) if small else (d,):
         after = measure(problem, point.theta - move)
-        level = 1e-13 * abs(point.value)  # near the end the change drowns in rounding
-        least = point.value - 1e-4 * point.decrement**2 + level
-        if after is not None and after.value <= least:
+        if lowers(point, after):
             return after
     return None
 
@@ -240,7 +244,8 @@ def _bound_leverage(problem: Problem, curvature: Array, factor: Array, squared: 
     return min(m, math.sqrt(float(np.einsum("ij,ij->j", turned, turned).max())))
 
 
-def _standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> Problem | None:
+def standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> Problem | None:
+    """The problem of rows that `suits`; None where a column is constant or a weight 0."""
     block = rows.block
     X = block.features.tile(0, block.n_rows).values  # type: ignore[attr-defined]
     s = np.ascontiguousarray(block.weights)  # one weight for all would keep BLAS out
@@ -266,7 +271,7 @@ def _standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) ->
     return Problem(A, sign, s, ridge, centre, spread, reach, weight, tol, scratch)
 
 
-def _start(problem: Problem, fit_intercept: bool, given: tuple[Array, Array] | None) -> Array:
+def start_at(problem: Problem, fit_intercept: bool, given: tuple[Array, Array] | None) -> Array:
     """The base rate's bias, or what is given, in standardised coordinates."""
     theta = np.zeros(len(problem.ridge))
     if given is not None:
@@ -278,6 +283,13 @@ def _start(problem: Problem, fit_intercept: bool, given: tuple[Array, Array] | N
         ones = problem.s @ (problem.sign > 0)
         theta[-1] = math.log(ones / (problem.weight - ones))
     return theta
+
+
+def to_parameters(problem: Problem, theta: Array, fit_intercept: bool) -> tuple[Array, Array]:
+    """W (1, n_x) and b (1, 1) in the units of the table."""
+    W = (theta[: len(problem.spread)] / problem.spread)[None]
+    b = (theta[-1] if fit_intercept else 0.0) - W @ problem.centre
+    return W, b[:, None]
 
 
 def _approach(problem: Problem, theta: Array) -> Array:
@@ -313,19 +325,18 @@ def _finish(
     began: float,
 ) -> Solution:
     """Take the free last step."""
-    theta, p = point.theta - point.direction, len(problem.spread)
+    theta = point.theta - point.direction
     value, passes = end.value, len(history)
     if point.m * point.decrement**3 > SURE * value:  # the parabola no longer tells it to the digit
         loss, _, _ = margin_terms(problem.sign * (theta @ problem.A))
         value = float(loss @ problem.s) + 0.5 * float(problem.ridge @ np.square(theta))
         passes += 1
-    W = (theta[:p] / problem.spread)[None]
-    b = (theta[-1] if fit_intercept else 0.0) - W @ problem.centre
+    W, b = to_parameters(problem, theta, fit_intercept)
     cost = max(value - 0.5 * float(problem.ridge @ np.square(theta)), 0.0) / problem.weight
     gap, rho = max(end.gap, 0.5 * SMALLEST_RHO**2), max(end.rho, SMALLEST_RHO)
     return Solution(
         W=W,
-        b=b[:, None],
+        b=b,
         objective=value,
         cost=cost,
         certificate=Certificate(gap, rho, "factored", point.rounding),

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import Block
-from onelayer.coordinates import measure_columns, shift_rows
 from onelayer.errors import InputError
 from onelayer.fitting import LARGEST_FACTORED
 from onelayer.loss import Loss, SigmoidLoss
@@ -30,13 +29,14 @@ from onelayer.solvers import costs
 from onelayer.strength.choice import StrengthChoice as StrengthChoice
 from onelayer.strength.choice import Trial
 from onelayer.strength.folds import Folds
-from onelayer.strength.path import Path
+from onelayer.strength.path import Path, lay_out
 from onelayer.strength.path import Start as Start
-from onelayer.strength.rotation import rotate
-from onelayer.strength.scale import find_range
+from onelayer.strength.rotation import Rotation, rotate
 from onelayer.strength.search import FLAT, search
+from onelayer.strength.small import SmallPath, start_small
 
 Array = NDArray[Any]
+Judge = Path | SmallPath | Folds
 
 FACTORS = 4  # Hessians for each C: the steps to its optimum, and the rows' logits by its root
 SLOWER = 1.5  # times a fit: leaving each row out tells more than halves do
@@ -82,15 +82,8 @@ def choose_strength(
         raise InputError(f"values={list(values)}: expected numbers above 0 and below inf")
     with single_threaded_blas():
         rows, copies = _sample(rows, loss, copies)
-        objective = _lay_out(rows, loss, fit_intercept)
-        rotation = rotate(objective) if l1_ratio == 0 else None
-        if rotation is not None:
-            objective = _lay_out(rotation.rows, loss, fit_intercept)
-        folded = l1_ratio > 0 or not _can_factor(objective)
-        if folded and rotation is not None:
-            objective, rotation = rotation.source, None
-        judge = Folds(rows, loss, fit_intercept, l1_ratio) if folded else Path(objective, copies)
-        _try(judge, objective, l1_ratio, values)
+        judge, rotation = _set_up(rows, loss, fit_intercept, l1_ratio, copies)
+        _try(judge, values)
     choice = _choose(judge, rows.n_rows)
     start = judge.starts[choice.C]
     return choice, start if rotation is None else rotation.restore(*start)
@@ -111,17 +104,24 @@ def _can_factor(objective: Objective) -> bool:
     return whole <= SLOWER * costs.cost_of_newton_cg(n, p, values, k)
 
 
-def _lay_out(rows: MemoryRows, loss: Loss, fit_intercept: bool) -> Objective:
-    shifted, where = shift_rows(rows, measure_columns(rows, fit_intercept))
-    return Objective(shifted, loss, 1.0, where)
+def _set_up(
+    rows: MemoryRows, loss: Loss, fit_intercept: bool, l1_ratio: float, copies: Array
+) -> tuple[Judge, Rotation | None]:
+    """What judges a value of C, and the way back to the rows' own columns where it turns them."""
+    small = start_small(rows, loss, fit_intercept, copies) if l1_ratio == 0 else None
+    if small is not None:
+        return small, None
+    objective = lay_out(rows, loss, fit_intercept)
+    rotation = rotate(objective) if l1_ratio == 0 else None
+    turned = objective if rotation is None else lay_out(rotation.rows, loss, fit_intercept)
+    if l1_ratio > 0 or not _can_factor(turned):
+        return Folds(rows, loss, fit_intercept, l1_ratio), None
+    return Path(turned, copies), rotation
 
 
-def _try(
-    judge: Path | Folds, objective: Objective, l1_ratio: float, values: Sequence[float] | None
-) -> None:
+def _try(judge: Judge, values: Sequence[float] | None) -> None:
     if values is None:
-        low, high = find_range(objective, l1_ratio)
-        search(lambda power: judge.loss_at(_round(10**power)), low, high)
+        search(lambda power: judge.loss_at(_round(10**power)), *judge.find_range())
         return
     for C in values:
         judge.loss_at(float(C))
@@ -167,7 +167,7 @@ def _count_rarest(rows: MemoryRows, loss: Loss) -> int:
     return int(rows.reduce(count).min())
 
 
-def _choose(judge: Path | Folds, n_rows: int) -> StrengthChoice:
+def _choose(judge: Judge, n_rows: int) -> StrengthChoice:
     tried = tuple(Trial(C, judge.losses[C]) for C in sorted(judge.losses))
     best = min(tried, key=lambda trial: trial.loss)
     return StrengthChoice(best.C, tried, judge.method, n_rows, _find_border(tried, best))

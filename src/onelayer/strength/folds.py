@@ -9,7 +9,8 @@ from onelayer.blocks import Block
 from onelayer.fitting import fit
 from onelayer.loss import Loss
 from onelayer.rows.memory import MemoryRows
-from onelayer.strength.path import Start
+from onelayer.strength.path import Start, lay_out
+from onelayer.strength.scale import find_range
 
 Array = NDArray[Any]
 
@@ -32,7 +33,7 @@ class Folds:
     def __init__(
         self, rows: MemoryRows, loss: Loss, fit_intercept: bool = True, l1_ratio: float = 0.0
     ) -> None:
-        self.loss, self.n_jobs = loss, rows.n_jobs
+        self.rows, self.loss, self.n_jobs, self.l1_ratio = rows, loss, rows.n_jobs, l1_ratio
         self.options: dict[str, Any] = {"fit_intercept": fit_intercept, "tol": TOL}
         if l1_ratio:
             self.options["l1_ratio"] = l1_ratio
@@ -62,6 +63,11 @@ class Folds:
             weight += float(left.weights.sum())
         self.losses[C] = total / weight
         return self.losses[C]
+
+    def find_range(self) -> tuple[float, float]:
+        """The least and largest log10 C worth a try."""
+        objective = lay_out(self.rows, self.loss, self.options["fit_intercept"])
+        return find_range(objective, self.l1_ratio)
 
 
 def deal(labels: Array) -> NDArray[np.intp]:

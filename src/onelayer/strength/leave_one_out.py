@@ -63,7 +63,8 @@ def leave_one_out(
     held = np.minimum(objective.rows.block.weights, copies)
     found = measure_left_out(objective, state, held)
     if (found.loss * shares).sum() <= HOPELESS * best:
-        _refit_far_rows(objective, state, held, found)
+        theta = objective.by_output(state.theta.ravel()[None])
+        refit_far_rows(objective, theta, held, found)
     return float((found.loss * shares).sum())
 
 
@@ -161,11 +162,24 @@ def _step_out(
 ) -> tuple[Array, Array, Array]:
     """Loss, decrement and reach of a tile's rows, each (groups, m), one Newton step without h."""
     if isinstance(loss, SigmoidLoss):
-        a, q, r = A[:, :, 0, 0], terms.curvature, terms.residual
-        left = np.maximum(1 - h * q * a, LEAST_LEFT)
-        out = Z - (step - h * r * a) / left
-        return loss.terms(out, labels).loss, h * np.abs(r) * np.sqrt(a / left), np.sqrt(a)
+        out, decrement, reach = step_out(Z, step, terms.curvature, terms.residual, A[:, :, 0, 0], h)
+        return loss.terms(out, labels).loss, decrement, reach
     return _step_out_of_softmax(loss, Z, step, terms, A[0], labels, h)
+
+
+def step_out(
+    Z: Array, step: Array, q: Array, r: Array, a: Array, h: Array
+) -> tuple[Array, Array, Array]:
+    """Logits without a weight h of each row, and what that moves: decrement and reach.
+
+    Parameters
+    ----------
+    Z, step: the rows' logits, and what the fit's own Newton step takes off them.
+    q, r, a: the rows' curvature, residual A - Y and leverage x~'H^-1 x~.
+    """
+    left = np.maximum(1 - h * q * a, LEAST_LEFT)
+    out = Z - (step - h * r * a) / left
+    return out, h * np.abs(r) * np.sqrt(a / left), np.sqrt(a)
 
 
 def _step_out_of_softmax(
@@ -188,17 +202,24 @@ def _step_out_of_softmax(
     return loss.terms(out, labels).loss, np.sqrt(decrement)[None], np.sqrt(apart)[None]
 
 
-def _refit_far_rows(objective: Objective, state: State, held: Array, found: LeftOut) -> None:
-    """Put exact fits in the place of Newton steps that may be far off, the farthest first."""
+def refit_far_rows(objective: Objective, theta: Array, held: Array, found: LeftOut) -> None:
+    """Put exact fits in the place of Newton steps that may be far off, the farthest first.
+
+    The fits set out from `theta`, (n_outputs, p + 1), the standardised one of all rows.
+    """
     D = objective.size
     most = int(REFIT_WORK // (objective.groups * objective.rows.n_rows * D * D))
     weights = objective.rows.block.weights
     refit: Refit | None = None
     for k in range(objective.groups):
-        far = found.decrement[k] * found.reach[k].max()
-        wanted = np.flatnonzero((far > FAR) & (weights > 0))
-        chosen = wanted[np.argsort(-(far * weights)[wanted], kind="stable")[:most]]
+        chosen = find_far_rows(found, k, weights)[:most]
         if len(chosen):
             refit = refit or Refit(objective)
-            theta = objective.by_output(state.theta.ravel()[None])
             found.loss[k, chosen] = refit.losses(k, theta, chosen, held[chosen])
+
+
+def find_far_rows(found: LeftOut, k: int, weights: Array) -> NDArray[np.intp]:
+    """Rows whose absence moves group k's optimum too far for one step, the farthest first."""
+    far = found.decrement[k] * found.reach[k].max()
+    wanted = np.flatnonzero((far > FAR) & (weights > 0))
+    return wanted[np.argsort(-(far * weights)[wanted], kind="stable")]

@@ -1,16 +1,21 @@
 """Fits for one C after another, each from the one before, and the loss of rows left out."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.loss import SoftmaxLoss
+from onelayer.blocks import Block
+from onelayer.coordinates import measure_columns, shift_rows
+from onelayer.loss import Loss, SoftmaxLoss
 from onelayer.objective import Objective
+from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import second_order
 from onelayer.solvers.newton import NEWTON
 from onelayer.solvers.second_order import State
 from onelayer.strength.leave_one_out import leave_one_out
+from onelayer.strength.scale import find_range
 
 Array = NDArray[Any]
 Start = tuple[Array, Array]  # W (n_outputs, n_x) and b (n_outputs, 1)
@@ -38,23 +43,40 @@ class Path:
         self.objective, self.copies = objective, copies
         self.losses: dict[float, float] = {}
         self.starts: dict[float, Start] = {}
-        block = objective.rows.block
-        told = _tell(objective, np.minimum(block.weights, copies))
-        self._shares = told * block.weights / max(float((told * block.weights)[0].sum()), 1e-300)
-        self._fits: dict[float, Array] = {}
+        has_bias = not bool(objective.where.frozen[-1])
+        self._shares = share_rows(objective.rows.block, objective.loss, copies, has_bias)
 
     def loss_at(self, C: float) -> float:
         """Fit at `C`, from the fit of the nearest C so far, and leave each row out in turn."""
-        old = self.objective
-        objective = Objective(old.rows, old.loss, C, old.where)
-        nearest = min(self._fits, key=lambda other: abs(np.log(other / C)), default=None)
-        state = _approach(objective, objective.start() if nearest is None else self._fits[nearest])
+        objective = self.objective_at(C)
+        start = find_start(self.starts, C)
+        theta = objective.start() if start is None else objective.where.from_parameters(*start)
+        state = _approach(objective, theta)
         step = objective.by_output(np.stack([point.direction for point in state.points]))
-        self._fits[C] = state.theta - step
-        self.starts[C] = objective.where.to_parameters(self._fits[C])
+        self.starts[C] = objective.where.to_parameters(state.theta - step)
         best = min(self.losses.values(), default=np.inf)
         self.losses[C] = leave_one_out(objective, state, self.copies, self._shares, best)
         return self.losses[C]
+
+    def objective_at(self, C: float) -> Objective:
+        """The objective of the same rows at `C`."""
+        return Objective(self.objective.rows, self.objective.loss, C, self.objective.where)
+
+    def find_range(self) -> tuple[float, float]:
+        """The least and largest log10 C worth a try."""
+        return find_range(self.objective)
+
+
+def find_start(starts: dict[float, Start], C: float) -> Start | None:
+    """The fit of the nearest C so far."""
+    nearest = min(starts, key=lambda other: abs(math.log(other / C)), default=None)
+    return None if nearest is None else starts[nearest]
+
+
+def lay_out(rows: MemoryRows, loss: Loss, fit_intercept: bool) -> Objective:
+    """The objective of C = 1 over rows shifted where that is needed."""
+    shifted, where = shift_rows(rows, measure_columns(rows, fit_intercept))
+    return Objective(shifted, loss, 1.0, where)
 
 
 def _approach(objective: Objective, start: Array) -> State:
@@ -67,20 +89,20 @@ def _approach(objective: Objective, start: Array) -> State:
     return state
 
 
-def _tell(objective: Objective, held: Array) -> Array:
-    """(groups, n): 1 where a row can be left out at all, 0 where it is all there is of its class.
+def share_rows(block: Block, loss: Loss, copies: Array, has_bias: bool) -> Array:
+    """(groups, n): the share of each row's loss in the mean.
 
-    Without it a free bias has no optimum at any C, so that the row says nothing of C.
+    It is 0 where a row is all there is of its class: without it a free bias has no optimum at any
+    C, so that the row says nothing of C.
     """
-    block = objective.rows.block
-    if objective.where.frozen[-1]:
-        return np.ones((objective.groups, block.n_rows))
-    if isinstance(objective.loss, SoftmaxLoss):
+    held = np.minimum(block.weights, copies)
+    if isinstance(loss, SoftmaxLoss):
         codes = block.labels.astype(np.intp)
     else:
         codes = (block.labels > 0.5).astype(np.intp)
-    told = np.empty(codes.shape)
+    weights = np.empty(codes.shape)
     for k, own in enumerate(codes):
-        totals = np.bincount(own, block.weights, objective.n_outputs + 1)
-        told[k] = totals[own] - held > 1e-9 * totals[own]
-    return told
+        totals = np.bincount(own, block.weights, loss.n_outputs + 1)
+        told = totals[own] - held > 1e-9 * totals[own]
+        weights[k] = block.weights * (told if has_bias else 1.0)
+    return weights / max(float(weights[0].sum()), 1e-300)

@@ -28,10 +28,22 @@ def find_range(objective: Objective, l1_ratio: float = 0.0) -> tuple[float, floa
     if l1_ratio > 0:
         return _find_range_of_l1(objective, null, l1_ratio)
     small = objective.size <= LARGEST_FACTORED
-    strong, weak = (_factored if small else _applied)(objective, null)
+    return to_range(*(_factored if small else _applied)(objective, null))
+
+
+def to_range(strong: float, weak: float) -> tuple[float, float]:
+    """The range for the curvatures of the largest and of a small direction."""
     if not strong > 0:  # no column moves anything
         return 0.0, 0.0
     return -math.log10(SHUT * strong), math.log10(OPEN / weak)
+
+
+def find_extremes(curvature: Array) -> tuple[float, float]:
+    """The curvatures of the largest and of a small direction of the data's own, (p, p)."""
+    curvatures = np.linalg.eigvalsh(curvature)
+    strong = float(curvatures[-1])
+    held = curvatures[curvatures > NONE * strong]
+    return strong, float(np.quantile(held, WEAK)) if held.size else strong
 
 
 def _find_range_of_l1(objective: Objective, null: Array, l1_ratio: float) -> tuple[float, float]:
@@ -58,10 +70,9 @@ def _factored(objective: Objective, null: Array) -> tuple[float, float]:
     free = ~objective.where.frozen[:-1]
     spread = objective.where.spread[free]
     data = (H[own, own] - np.diag(objective.penalty[:-1]))[np.ix_(free, free)]
-    curvatures = np.linalg.eigvalsh(data * spread * spread[:, None]) if free.any() else np.zeros(1)
-    strong = float(curvatures[-1])
-    held = curvatures[curvatures > NONE * strong]
-    return strong, float(np.quantile(held, WEAK)) if held.size else strong
+    if not free.any():
+        return 0.0, 0.0
+    return find_extremes(data * spread * spread[:, None])
 
 
 def _applied(objective: Objective, null: Array) -> tuple[float, float]:

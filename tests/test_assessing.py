@@ -12,10 +12,10 @@ from scipy import stats
 from sklearn import metrics
 
 from onelayer.assessing import assess
-from onelayer.audit import GroupAudit
-from onelayer.drift import Drift, stability
 from onelayer.errors import DataWarning
-from onelayer.evaluate import Evaluation
+from onelayer.judging.audit import GroupAudit
+from onelayer.judging.drift import Drift, stability
+from onelayer.judging.evaluate import Evaluation
 from onelayer.labelling import label_batches
 from onelayer.model import Model
 from onelayer.table.reading import cut_batches, read_table

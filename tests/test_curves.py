@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics
 
-from onelayer.evaluate import evaluate, evaluate_batches
+from onelayer.judging.evaluate import evaluate, evaluate_batches
 from onelayer.measures import MEASURES, Confusion, wilson
 from onelayer.network import sigmoid
 

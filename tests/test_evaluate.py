@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from onelayer.errors import InputError, ModelFileError
-from onelayer.evaluate import Confusion, Evaluation, Judge, evaluate
+from onelayer.judging.evaluate import Confusion, Evaluation, Judge, evaluate
 from onelayer.model_file import encode_model_file
 from onelayer.network import sigmoid
 from onelayer.stored import from_stored

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onelayer.errors import InputError
-from onelayer.explain import Explanation, Push, explain_row
+from onelayer.explaining.explain import Explanation, Push, explain_row
 from onelayer.network import sigmoid
 
 numbers = st.floats(-1e6, 1e6)

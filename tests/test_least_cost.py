@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onelayer.least_cost import Answer, Front, _relax, find_cheapest, make_front
+from onelayer.explaining.least_cost import Answer, Front, _relax, find_cheapest, make_front
 
 offer = st.tuples(st.integers(1, 30), st.integers(-3, 30))
 offers = st.lists(st.lists(offer, min_size=1, max_size=5), min_size=1, max_size=5)

@@ -21,7 +21,7 @@ from loans import draw_loans, write_loans
 from numpy.typing import NDArray
 
 from onelayer.errors import DataWarning, InputError, ModelFileError
-from onelayer.evaluate import evaluate
+from onelayer.judging.evaluate import evaluate
 from onelayer.model import Model
 from onelayer.model_file import encode_model_file, write_model_file
 from onelayer.network import sigmoid

@@ -14,10 +14,10 @@ import polars as pl
 import pytest
 from loans import draw_loans
 
-from onelayer.best_column import SingleColumn
 from onelayer.certificate import KINDS, Certificate
-from onelayer.evaluate import Evaluation
 from onelayer.facts import Revision, TrainingFacts
+from onelayer.judging.best_column import SingleColumn
+from onelayer.judging.evaluate import Evaluation
 from onelayer.model import Model, StoredParameters
 from onelayer.model_file import SECTIONS
 from onelayer.strength import StrengthChoice

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from onelayer.errors import InputError
-from onelayer.evaluate import evaluate
+from onelayer.judging.evaluate import evaluate
 from onelayer.network import sigmoid
 
 mpl.use("agg")

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onelayer import ranking as rooms
 from onelayer.errors import InputError
-from onelayer.evaluate import evaluate, evaluate_batches
 from onelayer.exact_sums import sum_in_units, units_to_float
-from onelayer.ranking import Ranking
+from onelayer.judging import ranking as rooms
+from onelayer.judging.evaluate import evaluate, evaluate_batches
+from onelayer.judging.ranking import Ranking
 from onelayer.spill import Spill
 
 quick = settings(deadline=None, max_examples=100)

@@ -9,8 +9,8 @@ import pytest
 from browser import list_errors, list_requests, open_browser, open_page, resize
 
 from onelayer import train, write_report
-from onelayer.evaluate import evaluate
 from onelayer.holdout import holdout_mask
+from onelayer.judging.evaluate import evaluate
 from onelayer.table.reading import Table
 from onelayer.table.written import write_rows
 

@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 
 from onelayer import network
 from onelayer.errors import ConvergenceWarning, DataWarning, InputError, LearningRateWarning
-from onelayer.evaluate import evaluate
 from onelayer.holdout import holdout_mask
+from onelayer.judging.evaluate import evaluate
 from onelayer.model import Model
 from onelayer.solvers.solution import Progress
 from onelayer.table.reading import read_table

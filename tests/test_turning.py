@@ -11,8 +11,8 @@ import pytest
 from cli_run import refused, run
 from loans import draw_loans
 
-from onelayer.changes import Change
 from onelayer.errors import InputError
+from onelayer.explaining.changes import Change
 from onelayer.model import Model
 from onelayer.table.reading import read_table
 from onelayer.training import train

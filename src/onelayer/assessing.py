@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.audit import FEWEST_ROWS, Group, GroupAudit
-from onelayer.best_column import SingleColumn
-from onelayer.drift import BinShare, ColumnDrift, Drift, stability, stability_by_chance
-from onelayer.evaluate import Judge
-from onelayer.evaluation import Baseline, CostsFound, Evaluation
 from onelayer.exact_sums import sum_in_units, units_to_float
 from onelayer.features import Features
+from onelayer.judging.audit import FEWEST_ROWS, Group, GroupAudit
+from onelayer.judging.best_column import SingleColumn
+from onelayer.judging.drift import BinShare, ColumnDrift, Drift, stability, stability_by_chance
+from onelayer.judging.evaluate import Judge
+from onelayer.judging.evaluation import Baseline, CostsFound, Evaluation
 from onelayer.labelling import Labelled
 from onelayer.measures import Rate, wilson
 from onelayer.network import log_loss, sigmoid

@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.assessing import Subject, assess
-from onelayer.best_column import SingleColumn
 from onelayer.certificate import Certificate
-from onelayer.changes import Change
 from onelayer.encoding import encode_rows, read_rows
 from onelayer.errors import InputError, ModelFileError
-from onelayer.evaluation import Evaluation
-from onelayer.explain import Explanation
-from onelayer.explaining import Explainer
+from onelayer.explaining.changes import Change
+from onelayer.explaining.explain import Explanation
+from onelayer.explaining.rows import Explainer
 from onelayer.facts import Revision
 from onelayer.facts import TrainingFacts as TrainingFacts
 from onelayer.features.mixed import MixedFeatures
+from onelayer.judging.best_column import SingleColumn
+from onelayer.judging.evaluation import Evaluation
+from onelayer.judging.ranking import RUN_ROWS
 from onelayer.labelling import label_batches
 from onelayer.markup import name_fragment, render
 from onelayer.markup.network import draw_network
@@ -34,7 +35,6 @@ from onelayer.model_file import (
     write_model_file,
 )
 from onelayer.network import sigmoid
-from onelayer.ranking import RUN_ROWS
 from onelayer.scoring import predict_logits
 from onelayer.stored import from_stored, to_stored
 from onelayer.strength.choice import StrengthChoice

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from onelayer.amounts import read_memory
 from onelayer.assessing import assess
 from onelayer.balance import Balance, ClassWeight, settle_balance
-from onelayer.best_column import find_best_column
 from onelayer.blocks import Block
 from onelayer.encoding import name_rows, to_features, warn_of_rows_without_target
 from onelayer.errors import InputError
-from onelayer.evaluation import Evaluation
 from onelayer.facts import TrainingFacts, state_solution
 from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
 from onelayer.holdout import is_long
 from onelayer.inference import check_weight_kind, scale_weights, summarise_training
+from onelayer.judging.best_column import find_best_column
+from onelayer.judging.evaluation import Evaluation
 from onelayer.labelling import Labelled
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model

@@ -20,7 +20,7 @@ from onelayer.cli.progress import Progress
 from onelayer.cli.sources import WholeTable, memory_option, open_table, watch
 
 if TYPE_CHECKING:
-    from onelayer.evaluate import Evaluation
+    from onelayer.judging.evaluate import Evaluation
     from onelayer.model import Model
     from onelayer.table.reading import Table
     from onelayer.table.stream import Stream

@@ -8,9 +8,9 @@ from onelayer.cli.output import INDENT, paragraph, quote, show_text, tabulate
 from onelayer.cli.threshold import say_threshold
 
 if TYPE_CHECKING:
-    from onelayer.audit import Group, GroupAudit
-    from onelayer.drift import ColumnDrift, Drift
-    from onelayer.evaluate import Evaluation
+    from onelayer.judging.audit import Group, GroupAudit
+    from onelayer.judging.drift import ColumnDrift, Drift
+    from onelayer.judging.evaluate import Evaluation
     from onelayer.measures import Measure, MeasureName, Rate
     from onelayer.model import Model
 

@@ -7,11 +7,11 @@ from onelayer.cli.amounts import count
 from onelayer.cli.output import paragraph, quote, show_text, tabulate
 
 if TYPE_CHECKING:
-    from onelayer.changes import Change
-    from onelayer.explain import Explanation, Push
+    from onelayer.explaining.changes import Change
+    from onelayer.explaining.explain import Explanation, Push
+    from onelayer.explaining.unanswered import Unanswered
     from onelayer.model import Model
     from onelayer.table.reading import Table
-    from onelayer.unanswered import Unanswered
 
 USUAL_THRESHOLD = 0.5
 _BAR_WIDTH = 10

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from onelayer.evaluate import Evaluation
+from onelayer.judging.evaluate import Evaluation
 
 
 def list_cuts(found: Evaluation) -> dict[str, Any] | None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from onelayer.evaluate import Evaluation
 from onelayer.holdout import holdout_mask
+from onelayer.judging.evaluate import Evaluation
 from onelayer.markup.words import count
 from onelayer.model import Model
 from onelayer.report.survey import Judged, Survey, find_labels, survey_table

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from onelayer import __version__
-from onelayer.evaluate import Evaluation
+from onelayer.judging.evaluate import Evaluation
 from onelayer.markup import read_asset, render
 from onelayer.markup.network import draw_network
 from onelayer.model import Model

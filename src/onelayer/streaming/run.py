@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.assessing import assess
-from onelayer.best_column import find_best_column
 from onelayer.blocks import Block
 from onelayer.coordinates import Coordinates, measure_columns
 from onelayer.encoding import to_features
 from onelayer.errors import InputError
-from onelayer.evaluation import Evaluation
 from onelayer.facts import TrainingFacts, state_solution
 from onelayer.fitting import fit
 from onelayer.inference import summarise_training
+from onelayer.judging.best_column import find_best_column
+from onelayer.judging.evaluation import Evaluation
 from onelayer.labelling import Labelled
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model

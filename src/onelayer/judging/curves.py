@@ -5,7 +5,7 @@ import heapq
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.judging import Cells
+from onelayer.judging.walk import Cells
 from onelayer.measures import Curve, Cut
 from onelayer.network import sigmoid
 
@@ -21,8 +21,8 @@ def draw_curve(cells: Cells, threshold: float, base_rate: float) -> Curve | None
     itself and so is not called positive; the first one calls no row so, the last one all. The one
     at `threshold` is always kept.
 
-    >>> from onelayer.judging import judge
-    >>> from onelayer.ranking import Ranked
+    >>> from onelayer.judging.walk import judge
+    >>> from onelayer.judging.ranking import Ranked
     >>> rows = Ranked(np.array([-2.0, -1.0, 1.0]), np.array([1.0, -1.0, -1.0]))
     >>> draw_curve(judge(iter([rows]), 1.0, 2.0).cells, 0.5, 1 / 3).roc
     ((0.0, 0.0), (0.0, 1.0), (0.5, 1.0), (1.0, 1.0))

@@ -8,8 +8,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.changes import Change, Move, Standing, describe_move, find_change, find_farthest
 from onelayer.encoding import Surprises, encode_rows
+from onelayer.explaining.changes import (
+    Change,
+    Move,
+    Standing,
+    describe_move,
+    find_change,
+    find_farthest,
+)
+from onelayer.explaining.unanswered import Unanswered, find_unanswered
 from onelayer.features.mixed import MixedFeatures
 from onelayer.network import sigmoid
 from onelayer.scoring import predict_logits
@@ -19,7 +27,6 @@ from onelayer.table.levels import read_levels
 from onelayer.table.reading import Table
 from onelayer.table.schema import Schema
 from onelayer.table.values import require_names
-from onelayer.unanswered import Unanswered, find_unanswered
 
 Array = NDArray[Any]
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.judging.ranking import Ranked
 from onelayer.network import log_loss, sigmoid
-from onelayer.ranking import Ranked
 
 Array = NDArray[np.float64]
 Groups = tuple[Array, Array]  # keys (n,) and sums (k, n)

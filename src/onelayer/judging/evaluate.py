@@ -8,18 +8,18 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from onelayer.curves import draw_curve
 from onelayer.errors import InputError
-from onelayer.evaluation import Baseline as Baseline
-from onelayer.evaluation import Evaluation as Evaluation
 from onelayer.exact_sums import sum_in_units, units_to_float
-from onelayer.judging import Cells, Judgement, judge
+from onelayer.judging.curves import draw_curve
+from onelayer.judging.evaluation import Baseline as Baseline
+from onelayer.judging.evaluation import Evaluation as Evaluation
+from onelayer.judging.ranking import RUN_ROWS, Ranking
+from onelayer.judging.resampling import find_intervals
+from onelayer.judging.walk import Cells, Judgement, judge
 from onelayer.measures import MEASURES, BrierParts, wilson
 from onelayer.measures import CalibrationBin as CalibrationBin
 from onelayer.measures import Confusion as Confusion
 from onelayer.network import sigmoid
-from onelayer.ranking import RUN_ROWS, Ranking
-from onelayer.resampling import find_intervals
 from onelayer.summary import WeightKind
 
 Array = NDArray[np.float64]

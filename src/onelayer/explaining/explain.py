@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from onelayer.changes import Change
 from onelayer.errors import InputError
+from onelayer.explaining.changes import Change
+from onelayer.explaining.unanswered import Unanswered
 from onelayer.network import sigmoid
-from onelayer.unanswered import Unanswered
 
 
 @dataclass(frozen=True)

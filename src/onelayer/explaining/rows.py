@@ -8,18 +8,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.changes import Change
-from onelayer.contributions import contribute
 from onelayer.encoding import encode_rows
 from onelayer.errors import InputError
-from onelayer.explain import Explanation, explain_row
+from onelayer.explaining.changes import Change
+from onelayer.explaining.contributions import contribute
+from onelayer.explaining.explain import Explanation, explain_row
+from onelayer.explaining.turning import Rows, Turner
 from onelayer.features.mixed import MixedFeatures
 from onelayer.table.effects import Effect, find_effects
 from onelayer.table.levels import read_levels
 from onelayer.table.reading import Table
 from onelayer.table.reasons import Ranked, rank_reasons, word_columns
 from onelayer.table.schema import Schema
-from onelayer.turning import Rows, Turner
 
 Array = NDArray[Any]
 

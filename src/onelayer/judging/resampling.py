@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.judging import Cells
+from onelayer.judging.walk import Cells
 from onelayer.measures import MEASURES, Interval, MeasureName
 from onelayer.rows.memory import available_cores
 

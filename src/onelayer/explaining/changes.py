@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.least_cost import Front, find_cheapest, make_front
+from onelayer.explaining.least_cost import Front, find_cheapest, make_front
 from onelayer.naming import list_words
 from onelayer.table.curves import Curve
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from onelayer.audit import GroupAudit
-from onelayer.drift import Drift
+from onelayer.judging.audit import GroupAudit
+from onelayer.judging.drift import Drift
+from onelayer.judging.plotting import plot_evaluation
 from onelayer.markup import name_fragment, render
 from onelayer.markup.charts import Chart
 from onelayer.markup.curves import draw_curves
@@ -19,7 +20,6 @@ from onelayer.measures import (
     Measure,
     MeasureName,
 )
-from onelayer.plotting import plot_evaluation
 from onelayer.stored import ADDED, find_outside, to_stored
 
 

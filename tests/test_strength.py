@@ -405,3 +405,13 @@ def test_the_words_of_a_choice():
     flat = StrengthChoice(10.0, (Trial(1.0, 0.5), Trial(10.0, 0.5)), "leave-one-out", 5, "flat")
     assert "C=inf" in flat.message
     assert flat.loss == 0.5
+
+
+def test_rows_that_pull_hard_on_a_small_table():
+    """Too many for one step; in heavy tails, three of four, more than are fitted again."""
+    iris, generator = datasets.load_iris(), np.random.default_rng(1)
+    heavy = generator.standard_t(2, size=(200, 5))
+    yes = (heavy @ generator.normal(size=5) + generator.logistic(size=200) > 0) * 1.0
+    for X, y, C in ((heavy, yes, 1.0), (iris.data[50:], iris.target[50:] == 2, 30.0)):
+        choice, _ = choose_strength(rows_of(X, y), SigmoidLoss(1), values=[C])
+        assert choice.loss == pytest.approx(leave_each_out(X, y, C), rel=1e-4)

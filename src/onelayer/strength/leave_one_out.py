@@ -64,7 +64,7 @@ def leave_one_out(
     found = measure_left_out(objective, state, held)
     if (found.loss * shares).sum() <= HOPELESS * best:
         theta = objective.by_output(state.theta.ravel()[None])
-        refit_far_rows(objective, theta, held, found)
+        _refit_far_rows(objective, theta, held, found)
     return float((found.loss * shares).sum())
 
 
@@ -202,7 +202,7 @@ def _step_out_of_softmax(
     return loss.terms(out, labels).loss, np.sqrt(decrement)[None], np.sqrt(apart)[None]
 
 
-def refit_far_rows(objective: Objective, theta: Array, held: Array, found: LeftOut) -> None:
+def _refit_far_rows(objective: Objective, theta: Array, held: Array, found: LeftOut) -> None:
     """Put exact fits in the place of Newton steps that may be far off, the farthest first.
 
     The fits set out from `theta`, (n_outputs, p + 1), the standardised one of all rows.

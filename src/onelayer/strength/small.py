@@ -16,11 +16,12 @@ from onelayer.network import margin_slopes
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import direct
 from onelayer.solvers.direct import Point, Problem
+from onelayer.strength.bend import bend, fit_without
 from onelayer.strength.leave_one_out import (
     HOPELESS,
+    REFIT_WORK,
     LeftOut,
     find_far_rows,
-    refit_far_rows,
     step_out,
 )
 from onelayer.strength.path import (
@@ -35,6 +36,8 @@ from onelayer.strength.path import (
 from onelayer.strength.scale import find_extremes, to_range
 
 Array = NDArray[Any]
+
+FELT = 1e-6  # of the mean loss: doubts are a tenth of what they stand for
 
 
 class SmallPath:
@@ -74,32 +77,51 @@ class SmallPath:
         with np.errstate(all="ignore"):  # what goes wrong shows in the numbers, and ends it here
             point = self._approach(problem, C)
             found = None if point is None else _leave_out(problem, point, self._held)
-        if point is None or found is None or not np.isfinite(found.loss).all():
-            return self._to_general().loss_at(C)
-        theta = point.theta - point.direction
-        best = min(self.losses.values(), default=np.inf)
-        self.starts[C] = direct.to_parameters(problem, theta, self.fit_intercept)
-        if (found.loss * self._shares).sum() <= HOPELESS * best:
-            self._refit(C, found)
-        self.losses[C] = float((found.loss * self._shares).sum())
+            if point is None or found is None or not np.isfinite(found.loss).all():
+                return self._to_general().loss_at(C)
+            theta = point.theta - point.direction
+            self.starts[C] = direct.to_parameters(problem, theta, self.fit_intercept)
+            best = min(self.losses.values(), default=np.inf)
+            if self._mean(found) <= HOPELESS * best:
+                self._correct(problem, point, found)
+        self.losses[C] = self._mean(found)
         return self.losses[C]
 
+    def _mean(self, found: LeftOut) -> float:
+        return float((found.loss * self._shares).sum())
+
     def _approach(self, problem: Problem, C: float) -> Point | None:
-        """Full Newton steps until the optimum is proved near; None where one does not lower it."""
+        """Newton steps until the optimum is proved near; None where float64 can't tell the way."""
         start = direct.start_at(problem, self.fit_intercept, find_start(self.starts, C))
         point = direct.measure(problem, start)
         for _ in range(MOST_STEPS):
             if point is None or point.rho <= NEAR:
                 break
-            after = direct.measure(problem, point.theta - point.direction)
-            point = after if direct.lowers(point, after) else None
+            point = _step(problem, point)
         return point
 
-    def _refit(self, C: float, found: LeftOut) -> None:
-        if len(find_far_rows(found, 0, self.rows.block.weights)):
-            objective = self._to_general().objective_at(C)
-            theta = objective.where.from_parameters(*self.starts[C])
-            refit_far_rows(objective, theta, self._held, found)
+    def _correct(self, problem: Problem, point: Point, found: LeftOut) -> None:
+        """Bend the step of rows that pull hard; fit exactly where the mean would feel the rest."""
+        far = find_far_rows(found, 0, self.rows.block.weights)
+        if not len(far):
+            return
+        bent = bend(problem, point, far, self._held[far])
+        found.loss[0, far] = bent.loss
+        chosen = self._find_doubtful(problem, self._shares[0, far] * bent.doubt, self._mean(found))
+        if len(chosen):
+            rows = far[chosen]
+            try:
+                fitted = fit_without(problem, bent.theta[chosen], rows, self._held[rows])
+            except np.linalg.LinAlgError:  # without a row there is no curvature: the step stands
+                return
+            found.loss[0, rows] = np.where(np.isfinite(fitted), fitted, found.loss[0, rows])
+
+    def _find_doubtful(self, problem: Problem, doubts: Array, mean: float) -> NDArray[np.intp]:
+        """Those to fit, the most doubtful first, until the others' doubts are not felt."""
+        order = np.argsort(-doubts, kind="stable")
+        rest = np.cumsum(doubts[order][::-1])[::-1]
+        most = int(REFIT_WORK // (problem.A.size * len(problem.ridge)))
+        return order[rest > FELT * mean][:most]
 
     def _to_general(self) -> Path:
         """The general path, which goes on from the same fits."""
@@ -119,6 +141,16 @@ def start_small(
     with np.errstate(all="ignore"):
         problem = direct.standardise(rows, 1.0, fit_intercept, NEAR)
     return None if problem is None else SmallPath(problem, rows, loss, fit_intercept, copies)
+
+
+def _step(problem: Problem, point: Point) -> Point | None:
+    """A full step, or one of length log(1 + R) / R, R the largest move of a logit: it descends."""
+    after = direct.measure(problem, point.theta - point.direction)
+    if direct.lowers(point, after):
+        return after
+    R = float(np.abs(point.direction @ problem.A).max())
+    after = direct.measure(problem, point.theta - np.log1p(R) / R * point.direction)
+    return after if after is not None and after.value < point.value else None
 
 
 def _leave_out(problem: Problem, point: Point, held: Array) -> LeftOut:

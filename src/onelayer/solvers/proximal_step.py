@@ -18,7 +18,7 @@ from onelayer.solvers.corners import minimise
 from onelayer.solvers.penalised import Penalised, shift_classes
 from onelayer.solvers.rows_hessian import RowsHessian, look
 from onelayer.solvers.sample import Sample, draw_sample, thin
-from onelayer.solvers.support import pin_biases
+from onelayer.solvers.support import pin_biases, slope_rounding
 
 Array = NDArray[Any]
 
@@ -26,6 +26,7 @@ SAMPLE_SHARE = 10
 ROWS_PER_PARAMETER = 20  # with fewer rows than this a parameter, a sample is a poor guide
 LARGEST_SUMMED = 600  # parameters whose Hessian is summed
 POOR = 0.3  # a step that leaves more of the decrement than this asks for a Hessian of its own
+TELLING = 100  # times rounding: a change of the slopes that bends the Hessian is above this
 SHORTEST = 1e-9
 PATIENCE = 4  # steps in a row that neither gain nor shrink
 MOST_STEPS = 500  # each step gains, so this is met only where float64 itself gives way
@@ -173,7 +174,8 @@ def aim(problem: Penalised, state: State) -> State:
     """Find the target; with a Hessian of its own where the last step has gained too little."""
     before = state.decrement
     found = _aim(problem, state)
-    if not state.exact and found.decrement > POOR * before:
+    poor = found.decrement > POOR * before or math.isinf(found.decrement)
+    if poor and not state.exact:
         found = _aim(problem, take_hessian(problem, state))
     idle = 0 if found.decrement <= 0.5 * before else state.idle
     return replace(found, idle=idle, stuck=idle >= PATIENCE or state.steps >= MOST_STEPS)
@@ -185,7 +187,9 @@ def _aim(problem: Penalised, state: State) -> State:
     c = state.evaluation.gradient[0] - state.H @ theta
     target = minimise(state.H, c, kappa, theta)
     d = target - theta
-    decrement = math.sqrt(max(float(d @ (state.H @ d)), 0.0))
+    curved = float(d @ (state.H @ d))
+    # A Hessian that was bent, and no longer curves upwards, says nothing of how far the end is.
+    decrement = math.inf if curved < 0 and not state.exact else math.sqrt(max(curved, 0.0))
     return replace(state, target=target.reshape(state.theta.shape), decrement=decrement)
 
 
@@ -260,8 +264,8 @@ def _arrive(problem: Penalised, state: State, theta: Array, evaluation: Evaluati
         return _with_hessian(problem, state)
     Hs = state.H @ s
     bent, straight = float(s @ y), float(s @ Hs)
-    H = state.H
-    if 0.05 * straight < bent < 20 * straight:
+    H, noise = state.H, float(np.abs(s) @ slope_rounding(problem, evaluation))
+    if 0.05 * straight < bent < 20 * straight and bent > TELLING * noise:
         H = H + np.outer(y, y / bent) - np.outer(Hs, Hs / straight)
     return replace(state, H=H, exact=False)
 

@@ -134,11 +134,16 @@ def bend_into_range(flat: Array, g: Array, free: Array) -> Array | None:
 
 def _is_noise(problem: Penalised, evaluation: Evaluation, rest: Array, kept: Array) -> bool:
     """Whether what a slope has outside the range of the Hessian is rounding and nothing else."""
+    noise = FLAT * slope_rounding(problem, evaluation)
+    return bool((np.abs(rest) <= noise[kept]).all())
+
+
+def slope_rounding(problem: Penalised, evaluation: Evaluation) -> Array:
+    """What float64 may leave wrong in each slope, in orders of magnitude, (D,)."""
     where = problem.objective.where
     span = np.append(np.abs(where.centre) / where.spread + where.reach, 1.0)
     scale = np.sqrt(evaluation.miss[0]) * span + problem.kappa
-    noise = FLAT * EPS * np.tile(scale, problem.objective.n_outputs)
-    return bool((np.abs(rest) <= noise[kept]).all())
+    return np.asarray(EPS * np.tile(scale, problem.objective.n_outputs))
 
 
 def pin_biases(problem: Penalised, H: Array) -> Array:

@@ -188,7 +188,7 @@ def _walk_directly(problem):
         table = direct.standardise(problem.rows(), problem.C, problem.fit_intercept, 1e-4)
         if table is None:
             return
-        point = direct.measure(table, direct._start(table, problem.fit_intercept, None))
+        point = direct.measure(table, direct.start_at(table, problem.fit_intercept, None))
         for _ in range(20):
             if point is None:
                 return

@@ -102,7 +102,7 @@ def describe_machine() -> dict[str, Any]:
     """Where and when."""
     machine = platform.processor() or platform.machine()
     return {
-        "cores": f"{len(os.sched_getaffinity(0))} of {machine}",
+        "cores": f"{len(os.sched_getaffinity(0))} cores, {machine}",
         "date": datetime.now(UTC).date().isoformat(),
     }
 

@@ -57,7 +57,7 @@ from onelayer.workspace import Workspace, free_bytes
 Array = NDArray[Any]
 
 SAMPLE_SHARE = 8  # one part in so many of the memory for the solver's sample,
-BATCH_SHARE = 32  # and for a batch of raw rows, which is decoded, encoded and copied on the way
+BATCH_SHARE = 48  # and for a batch of raw rows, which is decoded, encoded and copied on the way
 LARGER = 3  # times as many rows are taken at a time where a row group is then read whole
 RANKED_SHARE = 10  # and for the scores of rows held out, as they are ranked:
 RANKED_BYTES = 64  # with what it takes to sort them

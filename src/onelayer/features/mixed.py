@@ -119,20 +119,20 @@ class MixedFeatures:
         """Add the lower triangle.
 
         A pair of levels is counted where it stands in H: a row costs c^2 / 2 additions, however
-        many levels there are.
+        many levels there are. Beside a level a row's numbers are added side by side.
         """
         p, width, flat = self.numeric.shape[1], len(H), H.reshape(-1)
-        weighted = q * self.numeric.T
-        H[:p, :p] += weighted @ self.numeric
+        weighted = q[:, None] * self.numeric
+        H[:p, :p] += weighted.T @ self.numeric
+        if p and self.level_counts:
+            H[p : self._words().start, :p] += self._dummies(self._positions()).T @ weighted
         places = [codes + columns.start for codes, columns in self._levels()]
         for i, place in enumerate(places):
             first = place * width
-            for j, x in enumerate(weighted):
-                np.add.at(flat, first + j, x)
             for other in places[: i + 1]:
                 np.add.at(flat, first + other, q)
         if self.words is not None:
-            self._add_words(H, q, weighted.T)
+            self._add_words(H, q, weighted)
 
     def add_bordered(self, q: Array, apart: slice, to: tuple[Array, Array, Array]) -> None:
         places = [columns for _, columns in self._levels()]

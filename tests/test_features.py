@@ -44,6 +44,12 @@ def make_mixed(numeric=3, levels=(4, 1, 7), words=5, order="C"):
     return MixedFeatures(numbers, codes.astype(np.int32), levels, counts), np.hstack(expanded)
 
 
+def make_joined():
+    """Categories joined once, in two pieces; one has too many levels to be."""
+    features, X = make_mixed(levels=(70, 4, 3, 5, 2))
+    return features.joined(lambda task, pieces: list(map(task, pieces)), [(0, 9), (9, N)]), X
+
+
 LAYOUTS = {
     "dense C": lambda: make_dense(),
     "dense Fortran": lambda: make_dense(order="F"),
@@ -57,6 +63,7 @@ LAYOUTS = {
     "sparse, 64-bit indices": lambda: make_sparse(wide=True),
     "mixed": lambda: make_mixed(),
     "mixed Fortran": lambda: make_mixed(order="F"),
+    "mixed, joined": make_joined,
     "mixed without numbers": lambda: make_mixed(numeric=0),
     "mixed without categories": lambda: make_mixed(levels=()),
     "mixed without words": lambda: make_mixed(words=0),

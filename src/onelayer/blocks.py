@@ -22,6 +22,7 @@ STRETCH_VALUES = 1 << 18
 FEWEST_ROWS = 3 << 10  # of a wider table too: calls for fewer cost more than the cache gives
 COPIED_VALUES = 1 << 17  # the same where a copy is read
 STRETCH_ROWS = 1 << 14  # as long as the outputs of their rows do,
+SPARSE_ROWS = 1 << 15  # or twice as long, where rows hold few of their columns,
 COPIED_ROWS = 1 << 13  # and what is copied is not so long that its memory is new each time.
 
 
@@ -50,7 +51,9 @@ class Block:
     def stretches(self, n_outputs: int) -> Iterator["Block"]:
         """Longer pieces, for sums of logits and slopes; their borders depend on shapes alone."""
         rows, values, fewest = STRETCH_ROWS, STRETCH_VALUES, FEWEST_ROWS
-        if not self.features.in_place:
+        if self.features.row_values < self.features.n_columns:
+            rows = SPARSE_ROWS
+        elif not self.features.in_place:
             rows, values, fewest = COPIED_ROWS, COPIED_VALUES, 64
         if self.features.row_values == self.features.n_columns:
             rows = min(rows, max(fewest, values // self.features.row_values))

@@ -10,6 +10,7 @@ from onelayer.certificate import Certificate, no_certificate
 from onelayer.coordinates import Coordinates, measure_columns, plain_coordinates, shift_rows
 from onelayer.diagnosis import Case, diagnose
 from onelayer.errors import InputError
+from onelayer.features.mixed import MixedFeatures
 from onelayer.loss import Loss, is_even
 from onelayer.naming import UNNAMED, Naming
 from onelayer.network import Array
@@ -90,7 +91,7 @@ def fit(
         raise InputError(f"solver={solver!r} is unknown: use one of {', '.join(SOLVERS)}")
     if start is not None:
         _check_start(rows, loss, *start)
-    rows = _share_weight(rows)
+    rows = _join_categories(_share_weight(rows))
     task = _Task(rows, loss, C, l1_ratio, fit_intercept, solver, tol, watch, start, where)
     with single_threaded_blas():
         if l1_ratio > 0 and np.isfinite(C):
@@ -110,6 +111,14 @@ def _share_weight(rows: MemoryRows) -> MemoryRows:
     if not len(weights) or weights[0] == 0 or (weights != weights[0]).any():
         return rows
     return rows.over(replace(rows.block, weights=np.broadcast_to(weights[0], len(weights))))
+
+
+def _join_categories(rows: MemoryRows) -> MemoryRows:
+    """The same rows with their categories joined once, not in every pass."""
+    if not isinstance(rows.block, Block) or not isinstance(rows.block.features, MixedFeatures):
+        return rows
+    joined = rows.block.features.joined(rows.run, rows.borders)
+    return rows.over(replace(rows.block, features=joined))
 
 
 @dataclass(frozen=True)

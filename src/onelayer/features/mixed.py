@@ -1,19 +1,22 @@
 """Numeric columns beside integer-coded categories and sparse words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from onelayer.features.cells import Cells, add_at, join_categories
 from onelayer.features.dense import DenseFeatures
-from onelayer.features.sparse import SparseFeatures
+from onelayer.features.sparse import SparseFeatures, assemble
 
 Array = NDArray[Any]
+Run = Callable[[Callable[[tuple[int, int]], None], list[tuple[int, int]]], object]
 
-PIECE = 1 << 13  # rows
+PIECE = 1 << 18  # codes and numbers: beyond, rows are worked on piece by piece
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class MixedFeatures:
     codes: NDArray[np.int32] | NDArray[np.intp]
     level_counts: tuple[int, ...]
     words: Any = None
+    cells: Cells | None = None
 
     @property
     def n_rows(self) -> int:
@@ -53,30 +57,34 @@ class MixedFeatures:
 
     @property
     def in_place(self) -> bool:
-        return False
+        return True
 
     def rows(self, start: int, stop: int) -> "MixedFeatures":
         words = None
         if self.words is not None:
             words = SparseFeatures(self.words).rows(start, stop).values
         return MixedFeatures(
-            self.numeric[start:stop], self.codes[start:stop], self.level_counts, words
+            self.numeric[start:stop],
+            self.codes[start:stop],
+            self.level_counts,
+            words,
+            None if self.cells is None else self.cells.rows(start, stop),
         )
 
     def tile(self, start: int, stop: int) -> "MixedFeatures":
-        rows = self.rows(start, stop)
-        # Each column's codes side by side, in the type that lookups and counts take as it is.
-        codes = np.asarray(rows.codes, dtype=np.intp, order="F")
-        return MixedFeatures(rows.numeric, codes, rows.level_counts, rows.words)
+        return self.rows(start, stop)
 
     def take(self, indices: Array) -> "MixedFeatures":
         words = None if self.words is None else self.words[indices]
-        return MixedFeatures(self.numeric[indices], self.codes[indices], self.level_counts, words)
+        cells = None if self.cells is None else self.cells.take(indices)
+        return MixedFeatures(
+            self.numeric[indices], self.codes[indices], self.level_counts, words, cells
+        )
 
     def columns(self, indices: Array) -> "MixedFeatures":
         p, first = self.numeric.shape[1], self.numeric.shape[1] + sum(self.level_counts)
         levels = indices[(indices >= p) & (indices < first)] - p
-        words = [self._dummies(self._positions())[:, levels]]
+        words = [self._dummies[:, levels]]
         if self.words is not None:
             words.append(self.words[:, indices[indices >= first] - first])
         return MixedFeatures(
@@ -87,72 +95,65 @@ class MixedFeatures:
         )
 
     def linear(self, W: Array) -> Array:
-        Z = W[:, : self.numeric.shape[1]] @ self.numeric.T
-        for codes, columns in self._levels():
-            for z, w in zip(Z, W, strict=True):
-                z += w[columns].take(codes)
+        Z = np.ascontiguousarray(W[:, : self.numeric.shape[1]] @ self.numeric.T)
+        if self.level_counts:
+            for z, w in zip(Z, W[:, self._coded()], strict=True):
+                self._cells.add_linear(w, z)
         if self.words is not None:
             Z += SparseFeatures(self.words).linear(W[:, self._words()])
-        return np.asarray(Z)
+        return Z
 
     def back(self, R: Array) -> Array:
-        out = np.empty((len(R), self.n_columns))
-        out[:, : self.numeric.shape[1]] = R @ self.numeric
-        for codes, columns in self._levels():
-            count = columns.stop - columns.start
-            for k, r in enumerate(R):
-                out[k, columns] = np.bincount(codes, r, count)
+        out = np.zeros((len(R), self.n_columns))
+        for own, part in self._pieces():
+            residuals = R[:, own]
+            out[:, : self.numeric.shape[1]] += residuals @ part.numeric
+            if self.level_counts:
+                for r, sums in zip(residuals, out[:, self._coded()], strict=True):
+                    part._cells.add_back(r, sums)
         if self.words is not None:
             out[:, self._words()] = SparseFeatures(self.words).back(R)
         return out
 
     def curvature(self, q: Array) -> Array:
-        H = np.zeros((self.n_columns, self.n_columns))
-        for start in range(0, self.n_rows, PIECE):  # pieces whose pairs of levels stay in cache
-            stop = min(start + PIECE, self.n_rows)
-            self.tile(start, stop)._add_curvature(H, q[start:stop])
-        for own in [*(columns for _, columns in self._levels()), self._words()]:
-            H[: own.start, own] = H[own, : own.start].T
+        p, coded, H = self.numeric.shape[1], self._coded(), np.zeros((self.n_columns,) * 2)
+        join = join_categories(self.level_counts)
+        pairs = np.zeros((join.first[-1], join.first[-1]))
+        for own, part in self._pieces():
+            weighted = q[own, None] * part.numeric
+            H[:p, :p] += weighted.T @ part.numeric
+            if self.level_counts:
+                part._cells.add_pairs(q[own], pairs)
+                H[coded, :p] += part._cells.back_columns(weighted)
+            if self.words is not None:
+                part._add_words(H, q[own], weighted)
+        if self.level_counts:
+            H[coded, coded] = join.levels_of_pairs(pairs)
+        for block in (coded, self._words()):
+            H[: block.start, block] = H[block, : block.start].T
         return H
-
-    def _add_curvature(self, H: Array, q: Array) -> None:
-        """Add the lower triangle.
-
-        A pair of levels is counted where it stands in H: a row costs c^2 / 2 additions, however
-        many levels there are. Beside a level a row's numbers are added side by side.
-        """
-        p, width, flat = self.numeric.shape[1], len(H), H.reshape(-1)
-        weighted = q[:, None] * self.numeric
-        H[:p, :p] += weighted.T @ self.numeric
-        if p and self.level_counts:
-            H[p : self._words().start, :p] += self._dummies(self._positions()).T @ weighted
-        places = [codes + columns.start for codes, columns in self._levels()]
-        for i, place in enumerate(places):
-            first = place * width
-            for other in places[: i + 1]:
-                np.add.at(flat, first + other, q)
-        if self.words is not None:
-            self._add_words(H, q, weighted)
 
     def add_bordered(self, q: Array, apart: slice, to: tuple[Array, Array, Array]) -> None:
         places = [columns for _, columns in self._levels()]
         if apart not in places:
             return self._to_sparse().add_bordered(q, apart, to)
         j, count = places.index(apart), apart.stop - apart.start
-        own, p = self.codes[:, j].astype(np.intp), self.numeric.shape[1]
+        own, p = self.codes[:, j].astype(np.int32), self.numeric.shape[1]
         others = replace(
             self,
             codes=np.delete(self.codes, j, axis=1),
             level_counts=tuple(np.delete(self.level_counts, j).tolist()),
+            cells=None,
         )
         block, sides, diagonal = to
         block += others.curvature(q)
-        np.add.at(diagonal, own, q)
+        add_at(diagonal, own, q)
         for k, x in enumerate(self.numeric.T):
-            np.add.at(sides[k], own, q * x)
+            add_at(sides[k], own, q * x)
         flat = sides.reshape(-1)
         for codes, columns in others._levels():  # in place: a tile has few of all the pairs
-            np.add.at(flat, (codes + columns.start) * count + own, q)
+            first = (codes + columns.start).astype(np.int32) * np.int32(count)
+            add_at(flat, first + own, q)
         if self.words is not None:
             dummies = sparse.csr_array(
                 (np.ones(self.n_rows), own, np.arange(self.n_rows + 1)), shape=(self.n_rows, count)
@@ -211,8 +212,16 @@ class MixedFeatures:
         first, second, low, high = (np.concatenate(column) for column in zip(*parts, strict=True))
         return first, second, low, high
 
+    def joined(self, run: Run, pieces: list[tuple[int, int]]) -> "MixedFeatures":
+        """The same with the cells of all rows, for many products: `run` does piece by piece."""
+        if self.cells is not None or not self.level_counts:
+            return self
+        cells = Cells.room(self.n_rows, self.level_counts)
+        run(lambda own: cells.fill(own[0], self.codes[slice(*own)], self.level_counts), pieces)
+        return replace(self, cells=cells)
+
     def _to_sparse(self) -> SparseFeatures:
-        parts = [sparse.csr_array(self.numeric), self._dummies(self._positions())]
+        parts = [sparse.csr_array(self.numeric), self._dummies]
         words = [] if self.words is None else [self.words]
         return SparseFeatures(sparse.csr_array(sparse.hstack([*parts, *words], format="csr")))
 
@@ -226,19 +235,33 @@ class MixedFeatures:
             yield self.codes[:, j], slice(start, start + count)
             start += count
 
-    def _positions(self) -> Array:
-        """Each code as the place of its level among all levels, (c, n_rows), a row a column."""
-        first = np.cumsum([0, *self.level_counts])[:-1]
-        return np.asarray(np.ascontiguousarray(self.codes.T, dtype=np.intp) + first[:, None])
+    def _pieces(self) -> Iterator[tuple[slice, "MixedFeatures"]]:
+        """The rows, some at a time, whose sums stay in cache."""
+        step = max(64, PIECE // self.row_values)
+        if self.n_rows <= step:
+            yield slice(0, self.n_rows), self
+            return
+        for start in range(0, self.n_rows, step):
+            stop = min(start + step, self.n_rows)
+            yield slice(start, stop), self.rows(start, stop)
 
-    def _dummies(self, positions: Array) -> Any:
+    @cached_property
+    def _cells(self) -> Cells:
+        return self.cells or Cells.of(self.codes, self.level_counts)
+
+    @cached_property
+    def _dummies(self) -> Any:
         """The levels as columns of 0 and 1, sparse, for one tile."""
-        count, each = self.n_rows, len(positions)
-        places = np.ascontiguousarray(positions.T).ravel()
-        return sparse.csr_array(
-            (np.ones(len(places)), places, np.arange(count + 1) * each),
-            shape=(count, sum(self.level_counts)),
-        )
+        n, each = self.codes.shape
+        first = np.cumsum([0, *self.level_counts])
+        word = np.dtype(np.int32 if n * each <= np.iinfo(np.int32).max else np.int64)
+        places = np.add(self.codes, first[:-1].astype(word), dtype=word)
+        parts = np.ones(n * each), places.ravel(), np.arange(n + 1, dtype=word) * word.type(each)
+        return assemble(sparse.csr_array, parts, int(first[-1]))
+
+    def _coded(self) -> slice:
+        p = self.numeric.shape[1]
+        return slice(p, p + sum(self.level_counts))
 
     def _words(self) -> slice:
         return slice(self.numeric.shape[1] + sum(self.level_counts), self.n_columns)
@@ -249,5 +272,5 @@ class MixedFeatures:
         H[columns, columns] += words.curvature(q)
         H[columns, :p] += np.asarray(self.words.T @ weighted)
         if self.level_counts:
-            together = words.scaled(q).T @ self._dummies(self._positions())
+            together = words.scaled(q).T @ self._dummies
             H[columns, p : columns.start] += together.toarray()

@@ -1,5 +1,6 @@
 """Compressed sparse rows."""
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse import _sparsetools as kernels
 
 from onelayer.features.dense import DenseFeatures
 
@@ -57,7 +59,7 @@ class SparseFeatures:
             self.values.indices[first:last],
             self.values.indptr[start : stop + 1] - first,
         )
-        return SparseFeatures(_assemble(sparse.csr_array, parts, self.n_columns))
+        return SparseFeatures(assemble(sparse.csr_array, parts, self.n_columns))
 
     def tile(self, start: int, stop: int) -> "SparseFeatures":
         part = self.rows(start, stop)
@@ -72,13 +74,17 @@ class SparseFeatures:
 
     def linear(self, W: Array) -> Array:
         if len(W) == 1:  # the product with one vector has no copy of W to make
-            return np.asarray(self.values @ W[0])[None]
+            Z = np.zeros((1, self.n_rows))
+            add_linear(self.values, W[0], Z[0])
+            return Z
         # Weights in Fortran order are used as they are; of others a copy is made.
         return np.ascontiguousarray((self.values @ np.ascontiguousarray(W.T)).T)
 
     def back(self, R: Array) -> Array:
         if len(R) == 1:
-            return np.asarray(self._transposed @ R[0])[None]
+            sums = np.zeros((1, self.n_columns))
+            add_back(self.values, R[0], sums[0])
+            return sums
         # In Fortran order, as the product leaves it: turning it costs as much as the product.
         return np.asarray(self._transposed @ np.ascontiguousarray(R.T)).T
 
@@ -190,11 +196,11 @@ class SparseFeatures:
     def _transposed(self) -> Any:
         """The same three arrays read as the columns of the transposed matrix."""
         parts = (self.values.data, self.values.indices, self.values.indptr)
-        return _assemble(sparse.csc_array, parts, self.n_columns)
+        return assemble(sparse.csc_array, parts, self.n_columns)
 
     def _with_data(self, data: Array) -> "SparseFeatures":
         parts = (data, self.values.indices, self.values.indptr)
-        return SparseFeatures(_assemble(sparse.csr_array, parts, self.n_columns))
+        return SparseFeatures(assemble(sparse.csr_array, parts, self.n_columns))
 
     def scaled(self, factor: Array) -> Any:
         """The matrix with each row times a factor."""
@@ -202,14 +208,32 @@ class SparseFeatures:
         return self._with_data(data).values
 
 
-def _assemble(kind: Any, parts: tuple[Array, Array, Array], n_columns: int) -> Any:
+def add_linear(X: Any, w: Array, to: Array) -> None:
+    """Add X w, for compressed rows X: SciPy's own product, less what it looks at before it.
+
+    That is longer than the product with a tile, and threads wait for each other meanwhile.
+    """
+    kernels.csr_matvec(*X.shape, X.indptr, X.indices, X.data, w, to)
+
+
+def add_back(X: Any, r: Array, to: Array) -> None:
+    """Add r X likewise: the rows read as the columns of the transposed matrix."""
+    n, p = X.shape
+    kernels.csc_matvec(p, n, X.indptr, X.indices, X.data, r, to)
+
+
+def assemble(kind: Any, parts: tuple[Array, Array, Array], n_columns: int) -> Any:
     """A compressed matrix over three arrays: of rows, or (`csc_array`) of their transposes.
 
     SciPy's constructors copy any part that is shorter than half of the array it is cut from, so
-    every pass over blocks of rows would copy the table.
+    every pass over blocks of rows would copy the table; and they check what was checked before.
     """
     data, indices, indptr = parts
     shape = (len(indptr) - 1, n_columns)
-    matrix = kind(shape if kind is sparse.csr_array else shape[::-1], dtype=data.dtype)
+    matrix = copy(_EMPTY[kind])
+    matrix._shape = shape if kind is sparse.csr_array else shape[::-1]
     matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
     return matrix
+
+
+_EMPTY = {kind: kind((0, 0)) for kind in (sparse.csr_array, sparse.csc_array)}

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 FEWEST = 4  # blocks of a table of many values, however wide it is
 COPIED_BYTES = 10e6  # a larger part of the rows is copied piece by piece as it is read
+SPARSE_ROWS, SPARSE_VALUES = 1 << 14, 1 << 20  # in a block of rows that hold few of their columns
 BLOCKS = 32  # enough for even work on many cores, few enough to merge their Hessians cheaply
 
 
@@ -58,6 +59,9 @@ class MemoryRows:
         # Where a block holds hardly more values than there are columns, adding up its sums would
         # cost as much as making them; some blocks there must be, for the threads.
         count = min(count, max(FEWEST, values // (4 * max(1, block.features.n_columns))))
+        if block.features.row_values < self.n_columns:
+            # Such rows are short work: in blocks of few of them threads would wait for each other.
+            count = min(count, max(2, n_rows // SPARSE_ROWS, values // SPARSE_VALUES))
         count = 1 << (count.bit_length() - 1)  # even work for any power of two of threads
         step = max(1, -(-n_rows // count))
         self.borders = [(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]

@@ -7,6 +7,7 @@ pass over the rows gives F, its gradient and, when asked, its Hessian. `theta` i
 in the standardised coordinates of `coordinates.py`, the bias last.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -97,14 +98,24 @@ class Objective:
     """
 
     def __init__(self, rows: MemoryRows, loss: Loss, C: float, where: Coordinates) -> None:
-        self.rows, self.loss, self.C, self.where = rows, loss, C, where
+        self.rows, self.loss, self.where = rows, loss, where
         self.n_outputs, self.width = loss.n_outputs, rows.n_columns + 1
         self.groups = loss.groups
         self.size = self.n_outputs * self.width // self.groups
-        # Per parameter of one output; 1 / inf is 0: no penalty.
+        self._penalise(C)
+
+    def _penalise(self, C: float) -> None:
+        """Set the penalty, per parameter of one output; 1 / inf is 0: none."""
+        self.C = C
         with np.errstate(over="ignore", divide="ignore"):
-            ridge = 1 / (C * np.square(where.spread))
+            ridge = 1 / (C * np.square(self.where.spread))
         self.penalty = np.append(np.minimum(ridge, LARGEST_PENALTY), 0.0)
+
+    def under(self, C: float) -> "Objective":
+        """The same rows under another strength."""
+        other = copy(self)
+        other._penalise(C)
+        return other
 
     def evaluate(self, theta: Array, hessian: bool = False, diagonal: bool = False) -> Evaluation:
         """F and its derivatives at `theta` in one pass over the rows."""

@@ -3,11 +3,15 @@
     Q(x) = x'Hx / 2 + c'x + sum_j kappa_j |x_j|
 
 Given which x_j are 0 and the signs of the others, Q is a parabola and one Cholesky factor finds its
-minimum. Which ones they are is guessed from x - slope / curvature (a semismooth Newton step: it is
-right after a few guesses where columns hardly overlap). A guess that would raise Q is cut short
-where Q is least along it, and where it does not even begin downhill, a step that does is taken
-instead: within the orthant of x, as in feature-sign search (Lee, Battle, Raina and Ng, Efficient
-sparse coding algorithms, NIPS 2006). Q falls each time and there are finitely many sets of signs.
+minimum. Which ones they are is guessed from the signs at hand: those that turn become 0, those
+whose slope exceeds its penalty take part. That is right after a few guesses where columns hardly
+overlap; where it goes astray, one parameter at a time is exchanged (`active_set.py`).
+
+An H that is applied, or where that would take long, is stepped with instead: a guess from
+x - slope / curvature (a semismooth Newton step) is cut short where Q is least along it, and where
+it does not even begin downhill, a step that does is taken: within the orthant of x, as in
+feature-sign search (Lee, Battle, Raina and Ng, Efficient sparse coding algorithms, NIPS 2006). Q
+falls each time and there are finitely many sets of signs.
 """
 
 from typing import Any
@@ -16,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from onelayer.solvers.active_set import SUMMED, factor_independent, walk
 from onelayer.solvers.rows_hessian import RowsHessian
 
 Array = NDArray[Any]
@@ -24,23 +29,70 @@ MOST_FACES = 1000
 LIFT = 3e-16  # share added to the diagonal; 100 times as much until the factor exists
 STEEP = 0.3  # of the zeros that could move downhill, those this near the steepest may leave at once
 SETTLED = 1e-14  # a fall of Q below this share of its terms is rounding
+WALKED = 600  # parameters at most that a walk serves, whose steps cost the square of them
+ASTRAY = 2  # guesses in a row with no fewer signs to change
 
 
-def minimise(H: Array | RowsHessian, c: Array, kappa: Array, x: Array) -> Array:
+def minimise(H: Array | RowsHessian, slope: Array, kappa: Array, x: Array) -> Array:
     """The minimiser of Q from a start near it.
 
     Parameters
     ----------
     H: (D, D), symmetric, of no negative curvature; one that is applied is solved with by conjugate
         gradients, and then the minimiser is found nearly.
-    c, kappa: (D,), kappa >= 0; 0 for a parameter without a penalty. x: (D,), the start.
+    x: (D,), the start. slope: (D,), of the parabola at x, H x + c.
+    kappa: (D,), >= 0; 0 for a parameter without a penalty.
 
-    >>> minimise(np.eye(3), np.array([-3.0, 0.5, 3.0]), np.ones(3), np.zeros(3)).round(9).tolist()
+    >>> slope = np.array([-3.0, 0.5, 3.0])
+    >>> minimise(np.eye(3), slope, np.ones(3), np.zeros(3)).round(9).tolist()
     [2.0, 0.0, -2.0]
     """
     curved = diagonal(H).copy()
     curved[curved <= 0] = 1.0
-    slope = _times(H, x) + c
+    if isinstance(H, RowsHessian):
+        return _descend(H, slope, curved, kappa, x)
+    found = _guess_on(H, slope, curved, kappa, x, x)
+    if found is not None:
+        return found
+    if len(x) > WALKED:
+        return _descend(H, slope, curved, kappa, x)
+    end = walk(H, slope, kappa, x)
+    found = _guess_on(H, slope, curved, kappa, x, end)  # without what the walk has rounded
+    return end if found is None else found
+
+
+def _guess_on(
+    H: Array, slope: Array, curved: Array, kappa: Array, x: Array, first: Array
+) -> Array | None:
+    """The minimiser by guesses alone, the first at the signs of `first`; None where they go astray.
+
+    Each comes from the last one's face. They end where one is its own next, as at the minimum
+    alone, and are given up where columns depend on each other, or the signs that change have not
+    become fewer for a while (as in block principal pivoting: Judice and Pires, Computers and
+    Operations Research 21, 1994).
+    """
+    signs = np.where(kappa == 0, 2.0, np.sign(first))
+    fewest, patience, size = len(x) + 1, ASTRAY, np.sqrt(curved)
+    while patience:
+        root = factor_independent(H, np.flatnonzero(signs), curved)
+        if root is None:
+            return None
+        target = _solve_face(H, x, slope, kappa, signs, root)
+        there = slope + _times(H, target - x)
+        turned = (signs * target < 0) & (signs != 2)
+        noise = SUMMED * size * float(size @ np.abs(target))
+        steep = (signs == 0) & (np.abs(there) > kappa + noise)
+        wrong = int((turned | steep).sum())
+        if not wrong:
+            return target
+        fewest, patience = (wrong, ASTRAY) if wrong < fewest else (fewest, patience - 1)
+        signs = np.where(turned, 0.0, np.where(steep, -np.sign(there), signs))
+    return None
+
+
+def _descend(H: Array | RowsHessian, slope: Array, curved: Array, kappa: Array, x: Array) -> Array:
+    """The minimiser by steps of which each lowers Q."""
+    start, first = x, slope
     last: Array | None = None
     for _ in range(MOST_FACES):
         signs = _guess(x, slope, curved, kappa)
@@ -60,7 +112,7 @@ def minimise(H: Array | RowsHessian, c: Array, kappa: Array, x: Array) -> Array:
         if step == 0:
             return x
         x = target if step == 1 else _move(x, target, step)
-        slope = _times(H, x) + c
+        slope = first + _times(H, x - start)
     return x
 
 
@@ -91,16 +143,26 @@ def _is_inside(x: Array, target: Array, signs: Array) -> bool:
 
 
 def _solve_face(
-    H: Array | RowsHessian, x: Array, slope: Array, kappa: Array, signs: Array
+    H: Array | RowsHessian,
+    x: Array,
+    slope: Array,
+    kappa: Array,
+    signs: Array,
+    root: Array | None = None,
 ) -> Array:
-    """The minimum over the parameters whose sign is not 0, with |x_j| continued as sign_j x_j."""
-    kept = np.flatnonzero(signs)
-    target = np.zeros_like(x)
+    """The minimum over the parameters whose sign is not 0, with |x_j| continued as sign_j x_j.
+
+    `root` is the Cholesky factor of H over them, where it is known.
+    """
+    kept, target = np.flatnonzero(signs), np.zeros_like(x)
+    if not len(kept):
+        return target
     dropped = (signs == 0) & (x != 0)
     if dropped.any():
         slope = slope - _times(H, np.where(dropped, x, 0.0))
     pull = slope[kept] + kappa[kept] * np.where(kappa[kept] == 0, 0.0, signs[kept])
-    target[kept] = x[kept] - _solve(H, kept, pull)
+    step = _solve(H, kept, pull) if root is None else linalg.lapack.dpotrs(root, pull, lower=1)[0]
+    target[kept] = x[kept] - step
     return target
 
 

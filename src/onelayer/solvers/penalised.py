@@ -7,6 +7,7 @@ penalty, is an `Objective` with C / (1 - l1_ratio).
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from onelayer.coordinates import Coordinates
 from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
 from onelayer.objective import LARGEST_PENALTY, Evaluation, Objective
 from onelayer.rows.memory import MemoryRows
+from onelayer.solvers.standardised import copy_standardised
 
 Array = NDArray[Any]
 
@@ -36,7 +38,7 @@ class Penalised:
     l1_ratio: float
     counts: Array
 
-    @property
+    @cached_property
     def kappa(self) -> Array:
         """The L1 penalty of each parameter of one output, (p + 1,); 0 for the bias."""
         with np.errstate(over="ignore", divide="ignore"):
@@ -54,8 +56,7 @@ class Penalised:
 
     def with_strength(self, C: float) -> "Penalised":
         """The same rows under another strength."""
-        old = self.objective
-        smooth = Objective(old.rows, old.loss, smooth_strength(C, self.l1_ratio), old.where)
+        smooth = self.objective.under(smooth_strength(C, self.l1_ratio))
         return replace(self, objective=smooth, C=C)
 
     def with_rows(self, rows: MemoryRows) -> "Penalised":
@@ -113,7 +114,7 @@ def split_outputs(
                 MemoryRows(own, rows.n_jobs), SigmoidLoss(1), where, C, l1_ratio
             )
         return
-    objective = Objective(rows, loss, smooth_strength(C, l1_ratio), where)
+    objective = copy_standardised(Objective(rows, loss, smooth_strength(C, l1_ratio), where))
     yield Penalised(objective, C, l1_ratio, count_classes(rows, loss))
 
 

@@ -184,8 +184,7 @@ def aim(problem: Penalised, state: State) -> State:
 def _aim(problem: Penalised, state: State) -> State:
     kappa = np.tile(problem.kappa, problem.objective.n_outputs)
     theta = state.theta.ravel()
-    c = state.evaluation.gradient[0] - state.H @ theta
-    target = minimise(state.H, c, kappa, theta)
+    target = minimise(state.H, state.evaluation.gradient[0], kappa, theta)
     d = target - theta
     curved = float(d @ (state.H @ d))
     # A Hessian that was bent, and no longer curves upwards, says nothing of how far the end is.

@@ -20,7 +20,9 @@ from onelayer.features.sparse import add_back, add_linear, assemble
 
 Array = NDArray[Any]
 
-MOST_CELLS = 64  # of categories that are joined: more would leave the cache, pair by pair
+LIMITS = (64, 16, 4, 1)  # cells of a group: a pair of larger ones would leave the nearest cache
+MOST_TIMES = 2  # as many cells as levels there may be, as their pairs are summed in a matrix,
+FEW_CELLS = 512  # or so many
 PIECE = 1 << 14  # rows
 MOST_ONES = 1 << 18  # 2 MiB
 
@@ -51,19 +53,15 @@ class Join:
 
 @lru_cache(maxsize=16)
 def join_categories(counts: tuple[int, ...]) -> Join:
-    """Categories of few levels in groups of at most `MOST_CELLS` combinations; others alone.
+    """Categories of few levels in groups of few combinations; others alone.
 
     >>> join_categories((100, 3, 1000, 20, 2)).groups
     ((2,), (0,), (3, 1), (4,))
     """
-    groups: list[list[int]] = []
-    for j in sorted(range(len(counts)), key=lambda j: -counts[j]):
-        for group in groups:
-            if prod(counts[i] for i in group) * counts[j] <= MOST_CELLS:
-                group.append(j)
-                break
-        else:
-            groups.append([j])
+    limits, most = iter(LIMITS), max(MOST_TIMES * sum(counts), FEW_CELLS)
+    groups = _group(counts, next(limits))
+    while sum(prod(counts[j] for j in group) for group in groups) > most:
+        groups = _group(counts, next(limits))
     column, first = np.cumsum([0, *counts]), [0]
     places, lengths = [], []
     for group in groups:
@@ -76,6 +74,19 @@ def join_categories(counts: tuple[int, ...]) -> Join:
     shape = (first[-1], int(column[-1]))
     levels = sparse.csr_array((np.ones(len(columns)), columns, edges.astype(np.intp)), shape=shape)
     return Join(tuple(map(tuple, groups)), tuple(first), levels)
+
+
+def _group(counts: tuple[int, ...], limit: int) -> list[list[int]]:
+    """Each category, the largest first, to the first group that it leaves within the limit."""
+    groups: list[list[int]] = []
+    for j in sorted(range(len(counts)), key=lambda j: -counts[j]):
+        for group in groups:
+            if prod(counts[i] for i in group) * counts[j] <= limit:
+                group.append(j)
+                break
+        else:
+            groups.append([j])
+    return groups
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def stack_features(parts: Sequence[Any]) -> Features:
         numeric=np.concatenate([part.numeric for part in parts]),
         codes=np.concatenate([part.codes for part in parts]),
         words=None if first.words is None else _stack_sparse([part.words for part in parts]),
+        cells=None,
     )
 
 

@@ -6,6 +6,7 @@ matrix is never shifted upward, which would understate the Newton decrement.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,23 +25,38 @@ class Factor:
 
     Attributes
     ----------
-    inverse: (D, D).
+    root: (D, D), the Cholesky factor of the matrix scaled to a unit diagonal, lower, 0 above; or
+        (D, rank), R of the pseudo-inverse R R'.
+    scale: (D,), the roots of the diagonal.
     rank: number of directions kept; below D for dependent columns.
     condition: the least curvature kept over the largest, in (0, 1], with a unit diagonal.
+    pseudo: which of the two the root is.
     """
 
-    inverse: Array
+    root: Array
+    scale: Array
     rank: int
     condition: float
+    pseudo: bool = False
 
     @property
     def full(self) -> bool:
         """Whether every direction was kept."""
-        return self.rank == len(self.inverse)
+        return self.rank == len(self.scale)
+
+    @cached_property
+    def inverse(self) -> Array:
+        """(D, D): thrice the work of the factor, and no step needs it."""
+        if self.pseudo:
+            return np.asarray(self.root @ self.root.T)
+        return _invert_root(self.root.copy(order="F"), self.scale)
 
     def solve(self, g: Array) -> Array:
-        """H^-1 g."""
-        return np.asarray(self.inverse @ g)
+        """H^-1 g, (D,)."""
+        if self.pseudo:
+            return np.asarray(self.root @ (self.root.T @ g))
+        found, _ = linalg.lapack.dpotrs(self.root, g / self.scale, lower=1)
+        return np.asarray(found / self.scale)
 
 
 def factor(H: Array, floor: float = 0.0) -> Factor:
@@ -61,14 +77,13 @@ def factor(H: Array, floor: float = 0.0) -> Factor:
     if not failed:
         condition, _ = linalg.lapack.dpocon(triangle, np.abs(unit).sum(axis=0).max(), uplo="L")
         if condition > floor:
-            inverse = _invert_root(triangle, scale)
-            return Factor(inverse, len(H), float(condition))
+            return Factor(triangle, scale, len(H), float(condition))
     values, vectors = linalg.eigh(unit)
     kept = values > floor * values[-1]
     root = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
     largest = float(values[-1])
     condition = float(values[kept].min(initial=largest)) / largest if largest > 0 else 1.0
-    return Factor(root @ root.T, int(kept.sum()), condition)
+    return Factor(root, scale, int(kept.sum()), condition, pseudo=True)
 
 
 def _invert_root(triangle: Array, scale: Array) -> Array:

@@ -175,9 +175,13 @@ def _centre_length(objective: Objective, decomposed: Factor) -> float:
     u = np.where(where.frozen[:-1], 0.0, where.residual_centre / where.spread)
     if not decomposed.full and np.isfinite(objective.C):
         return penalised_length(objective, u)
-    n = len(decomposed.inverse) // objective.width
-    blocks = decomposed.inverse.reshape(n, objective.width, n, objective.width)[:, :-1, :, :-1]
-    return math.sqrt(n * max(float(u @ blocks[k, :, k] @ u) for k in range(n)))
+    n = len(decomposed.scale) // objective.width
+    lengths = np.zeros(n)
+    for k in range(n):
+        own = np.zeros((n, objective.width))
+        own[k, :-1] = u
+        lengths[k] = own.ravel() @ decomposed.solve(own.ravel())
+    return math.sqrt(n * max(float(lengths.max()), 0.0))
 
 
 def _left_over(

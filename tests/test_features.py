@@ -5,7 +5,9 @@ import pytest
 from scipy import sparse
 
 from onelayer.features.dense import DenseFeatures
+from onelayer.features.grouped import group_columns
 from onelayer.features.mixed import MixedFeatures
+from onelayer.features.paired import pair_values
 from onelayer.features.sparse import SparseFeatures
 
 N = 23
@@ -50,6 +52,23 @@ def make_joined():
     return features.joined(lambda task, pieces: list(map(task, pieces)), [(0, 9), (9, N)]), X
 
 
+def make_grouped(dtype=np.float64):
+    """One-hot columns as sparse rows, some of them without a level, with a number in between."""
+    rng = np.random.default_rng(3)
+    first, second = (np.eye(k + 1)[rng.integers(0, k + 1, N), :k] for k in (4, 70))
+    first[:3] = np.eye(4)[:3]
+    number = rng.normal(size=(N, 1)) * (rng.random((N, 1)) < 0.5)
+    X = np.hstack([first, number, second, np.ones((N, 1))])
+    features = group_columns(SparseFeatures(sparse.csr_array(X.astype(dtype))))
+    assert features is not None
+    return features, X.astype(dtype).astype(np.float64)
+
+
+def make_paired(dtype=np.float64):
+    features, X = make_sparse(dtype=dtype)
+    return pair_values(features), X
+
+
 LAYOUTS = {
     "dense C": lambda: make_dense(),
     "dense Fortran": lambda: make_dense(order="F"),
@@ -61,6 +80,10 @@ LAYOUTS = {
     "sparse, nearly empty": lambda: make_sparse(density=0.05),
     "sparse float32": lambda: make_sparse(dtype=np.float32),
     "sparse, 64-bit indices": lambda: make_sparse(wide=True),
+    "grouped": make_grouped,
+    "grouped float32": lambda: make_grouped(np.float32),
+    "paired": make_paired,
+    "paired float32": lambda: make_paired(np.float32),
     "mixed": lambda: make_mixed(),
     "mixed Fortran": lambda: make_mixed(order="F"),
     "mixed, joined": make_joined,
@@ -276,3 +299,8 @@ def test_many_rows_of_codes_alone_have_moments() -> None:
     features = MixedFeatures(np.empty((80_000, 0)), codes, (2,))
     first, _, low, high = features.moments(np.ones(80_000), np.zeros(2))
     assert (first.tolist(), low.tolist(), high.tolist()) == ([40_000] * 2, [0, 0], [1, 1])
+
+
+def test_sparse_rows_of_other_values_are_no_categories():
+    features, _ = make_sparse()
+    assert group_columns(features) is None

@@ -42,13 +42,18 @@ class Join:
     levels: Any
 
     def levels_of_pairs(self, pairs: Array) -> Array:
-        """M' P'QP M, (levels, levels), from the lower triangle of P'QP."""
-        M = self.levels
-        half = np.asarray(M.T @ np.ascontiguousarray((M.T @ pairs).T))
-        twice = M.T @ M.multiply(pairs.diagonal()[:, None])
-        half += half.T
-        half -= twice.toarray()
-        return half
+        """M' P'QP M, (levels, levels), from the lower triangle of P'QP, which is used up."""
+        pairs[np.diag_indices(len(pairs))] /= 2
+        half = self._add_up(np.ascontiguousarray(self._add_up(pairs).T))
+        return half + half.T
+
+    def _add_up(self, by_cell: Array) -> Array:
+        """M' times (cells, k)."""
+        M, k = self.levels, by_cell.shape[1]
+        out = np.zeros((M.shape[1], k))
+        parts = M.indptr, M.indices, M.data, by_cell.reshape(-1), out.reshape(-1)
+        kernels.csc_matvecs(*M.shape[::-1], k, *parts)
+        return out
 
 
 @lru_cache(maxsize=16)
@@ -113,13 +118,12 @@ class Cells:
         """Set the rows from `start` on."""
         for begin in range(0, len(codes), PIECE):
             part = codes[begin : begin + PIECE]
-            by_column = np.ascontiguousarray(part.T, dtype=np.int32)
             to = self.places[start + begin : start + begin + len(part)]
             for k, group in enumerate(self.join.groups):
-                cell = by_column[group[0]]
+                cell = part[:, group[0]]
                 for j in group[1:]:
-                    cell = cell * np.int32(counts[j]) + by_column[j]
-                np.add(cell, np.int32(self.join.first[k]), out=to[:, k])
+                    cell = cell * np.int32(counts[j]) + part[:, j]
+                np.add(cell, np.int32(self.join.first[k]), out=to[:, k], casting="same_kind")
 
     @classmethod
     def room(cls, n: int, counts: tuple[int, ...]) -> "Cells":
@@ -137,17 +141,17 @@ class Cells:
         """Add X w."""
         by_cell = np.zeros(self.join.first[-1])
         add_linear(self.join.levels, w, by_cell)
-        add_linear(self._matrix, by_cell, to)
+        add_linear(self.one_hot, by_cell, to)
 
     def add_back(self, r: Array, to: Array) -> None:
         """Add r X."""
         by_cell = np.zeros(self.join.first[-1])
-        add_back(self._matrix, r, by_cell)
+        add_back(self.one_hot, r, by_cell)
         add_back(self.join.levels, by_cell, to)
 
     def back_columns(self, V: Array) -> Array:
         """X' V for V (n, k), (levels, k)."""
-        return np.asarray(self.join.levels.T @ (self._matrix.T @ V))
+        return np.asarray(self.join.levels.T @ (self.one_hot.T @ V))
 
     def add_pairs(self, q: Array, to: Array) -> None:
         """Add the lower triangle of P' diag(q) P, (cells, cells)."""
@@ -158,7 +162,7 @@ class Cells:
                 add_at(flat, first + other, q)
 
     @cached_property
-    def _matrix(self) -> Any:
+    def one_hot(self) -> Any:
         n, each = self.places.shape
         ones = _ones() if n * each <= MOST_ONES else np.ones(n * each)
         parts = ones[: n * each], self.places.reshape(-1), _edges(n, each)

@@ -85,17 +85,21 @@ class MemoryRows:
         if self.n_jobs == 1 or len(waiting) == 1:
             yield from map(task, waiting)
             return
-        pool, later = self._threads(), iter(waiting)
+        pool = self._threads()
 
         def submit(piece: S) -> Future[T]:
             # np.errstate lives in the context, which threads do not inherit.
             return pool.submit(copy_context().run, task, piece)
 
+        own = waiting[-1:] if len(waiting) <= self.n_jobs else []  # see `run`
+        later = iter(waiting[: len(waiting) - len(own)])
         under_way = [submit(piece) for piece in islice(later, self.n_jobs + 1)]
         try:
+            done = [task(piece) for piece in own]
             while under_way:
                 yield under_way.pop(0).result()
                 under_way.extend(submit(piece) for piece in islice(later, 1))
+            yield from done
         finally:
             for future in under_way:
                 future.cancel()
@@ -106,10 +110,12 @@ class MemoryRows:
         if self.n_jobs == 1 or len(waiting) == 1:
             return [task(piece) for piece in waiting]
         pool = self._threads()
-        return [
-            future.result()
-            for future in [pool.submit(copy_context().run, task, piece) for piece in waiting]
-        ]
+        # With a piece a thread this one does the last: waking another takes as long as short work.
+        own = waiting[-1:] if len(waiting) <= self.n_jobs else []
+        others = waiting[: len(waiting) - len(own)]
+        under_way = [pool.submit(copy_context().run, task, piece) for piece in others]
+        done = [task(piece) for piece in own]
+        return [future.result() for future in under_way] + done
 
     def beside(self, numbers: NDArray[Any]) -> "MemoryRows":
         """The same rows on the same threads, `numbers` (any, n_rows) in place of their labels."""

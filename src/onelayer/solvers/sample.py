@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 
 from onelayer.blocks import Block
 from onelayer.coordinates import Coordinates
+from onelayer.features import Features
 from onelayer.features.dense import DenseFeatures
+from onelayer.features.grouped import group_columns
+from onelayer.features.paired import count_pairs, pair_values
+from onelayer.features.sparse import SparseFeatures
 from onelayer.loss import Loss, SigmoidLoss
 from onelayer.rows.memory import MemoryRows
 
@@ -29,6 +33,7 @@ RARE_CLASS = 0.01
 COUNTED = 8192  # rows that tell which columns are rare, and where columns lie
 LIGHT_BYTES = 12e6
 SINGLE_BYTES = 17e6  # of a sample in float32
+PAIRED_BYTES, PAIR_BYTES = 20e6, 12  # of the products of all pairs of a sparse sample's values
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def draw_sample(rows: MemoryRows, loss: Loss) -> Sample:
     kept = _find_rare(rows, few, len(drawn), loss)
     others = drawn[~np.isin(drawn, kept, assume_unique=True)]
     scale = (rows.n_rows - len(kept)) / max(1, len(others))
-    plain = rows.part(np.concatenate([kept, others]))
+    plain = _lay_out(rows.part(np.concatenate([kept, others])))
     factor = np.repeat([1.0, scale], [len(kept), len(others)])
     return Sample(plain, plain.weigh(factor), scale, len(kept))
 
@@ -100,6 +105,20 @@ def _standardise(block: Block, where: Coordinates) -> Array:
         centred = tile.values - where.residual_centre
         centred /= where.spread
         return centred.astype(np.float32, order="F")
+
+
+def _lay_out(rows: MemoryRows) -> MemoryRows:
+    """The same rows of a sparse table as its Hessians are soonest summed from, if that is small."""
+    if not isinstance(rows.block.features, SparseFeatures):
+        return rows
+    copied = rows.n_rows == rows.block.n_rows
+    block = rows.block if copied else rows.take(np.arange(rows.n_rows))
+    features = block.features
+    assert isinstance(features, SparseFeatures)
+    found: Features | None = group_columns(features)
+    if found is None and PAIR_BYTES * count_pairs(features) <= PAIRED_BYTES:
+        found = pair_values(features)
+    return rows if found is None else MemoryRows(replace(block, features=found), rows.n_jobs)
 
 
 def thin(rows: MemoryRows, k: int) -> MemoryRows:

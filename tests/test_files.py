@@ -1,6 +1,7 @@
 """Rows on disk: what is written is what is read, and fits are those of the rows in memory."""
 
 import errno
+import gc
 import threading
 from functools import partial
 
@@ -178,3 +179,24 @@ def test_items_are_made_ahead_in_one_thread_and_closed_there():
     assert next(ahead) == 0
     ahead.close()
     assert threading.get_ident() not in threads
+
+
+def test_items_that_are_forgotten_are_closed_by_the_collector():
+    """As after an error, whose traceback holds the iterator in a cycle."""
+    closed = threading.Event()
+
+    def make():
+        try:
+            yield from range(5)
+        finally:
+            closed.set()
+
+    held = [make_ahead(make())]
+    assert next(held[0]) == 0
+    held.append(held)
+    del held
+    collecting = threading.Thread(target=gc.collect, daemon=True)
+    collecting.start()
+    collecting.join(10)
+    assert not collecting.is_alive()
+    assert closed.is_set()

@@ -19,6 +19,7 @@ from onelayer.table import parts, survey
 from onelayer.table.findings import Findings, limit_lots
 from onelayer.table.stream import open_stream
 from onelayer.table.survey import Split, close_survey, sample_size, take_survey
+from onelayer.thresholds.choice import ThresholdRule
 
 pytest.importorskip("distributed", reason="Dask is not installed: extra [dask]")
 ROWS = 20_000
@@ -191,6 +192,28 @@ def test_texts_with_weights(client, tmp_path, frame, kind):
     options = {"target": "granted", "weight": "w", "weight_kind": kind}
     there = train(str(tmp_path / "*.csv"), client=client, **options)
     assert_same_model(there, train(str(tmp_path / "*.csv"), memory="200MB", **options))
+
+
+@pytest.mark.parametrize("protected", [[], ["region"]])
+def test_classes_and_costs_are_weighed_as_on_one_machine(client, tmp_path, frame, protected):
+    loss = pl.Series(np.random.default_rng(1).exponential(size=ROWS) + 0.5)
+    costly = frame.with_columns(w=pl.Series(np.arange(ROWS) % 3), loss=loss)
+    # In the first file no row counts.
+    costly = costly.with_columns(w=pl.when(pl.int_range(ROWS) < 4_000).then(0).otherwise("w"))
+    for k, start in enumerate(range(0, ROWS, 4_000)):
+        costly[start : start + 4_000].write_parquet(tmp_path / f"{k}.parquet")
+    options = {"target": "granted", "weight": "w", "class_weight": "balanced", "base_rate": 0.2}
+    options |= {"threshold": ThresholdRule("loss", 4.0), "protected": protected, "tol": 1e-6}
+    there = train(tmp_path, client=client, **options)
+    here = train(tmp_path, memory="200MB", **options)
+    assert_same_model(there, here)
+    np.testing.assert_allclose(there.b, here.b, atol=1e-7)
+    assert there.threshold == pytest.approx(here.threshold, abs=1e-6)
+    costs = there.evaluation.costs, here.evaluation.costs
+    assert costs[0].at_threshold == pytest.approx(costs[1].at_threshold, rel=1e-3)
+    assert costs[0].always == pytest.approx(costs[1].always, rel=1e-12)
+    assert there.evaluation.log_loss == pytest.approx(here.evaluation.log_loss, rel=1e-6)
+    assert there.best_column.column == here.best_column.column
 
 
 def test_a_dataframe_of_dask(client, frame, loans):

@@ -13,7 +13,8 @@ from mixed_tables import make_mixed
 
 from onelayer import train
 from onelayer.cli.progress import describe_stage
-from onelayer.errors import InputError
+from onelayer.errors import DataWarning, InputError
+from onelayer.judging import best_column
 from onelayer.rows import files
 from onelayer.solvers.solution import Progress
 from onelayer.streaming import Stage
@@ -73,6 +74,109 @@ def test_a_short_table_is_trained_as_in_memory(tmp_path, monkeypatch):
     assert one.evaluation == two.evaluation
 
 
+BALANCES = [
+    {"class_weight": "balanced"},
+    {"class_weight": {"yes": 3.0, "no": 0.5}, "C": "auto"},
+    {"base_rate": 0.1},
+    {"class_weight": "balanced", "base_rate": 0.1, "weight": "w", "protected": ["region"]},
+    {"class_weight": {"yes": 7}, "weight": "w", "weight_kind": "sampling"},
+]
+COSTS = [
+    {"threshold": ThresholdRule("loss", 4.0)},
+    {"threshold": ThresholdRule("loss", "gain", cost_tp=-1.0), "protected": ["region"]},
+    {"threshold": ThresholdRule("loss", "gain"), "weight": "w", "base_rate": 0.3},
+    {"threshold": ThresholdRule(accept=0.3), "class_weight": "balanced"},
+]
+
+
+@pytest.mark.parametrize("options", [*BALANCES, *COSTS], ids=str)
+def test_classes_and_costs_are_weighed_as_in_memory(tmp_path, frame, options):
+    """The bias is solved again, thresholds are chosen and costs are counted on the same rows."""
+    random = np.random.default_rng(1)
+    table = frame.with_columns(
+        w=pl.Series(np.arange(ROWS) % 3),
+        loss=pl.Series(random.exponential(size=ROWS) + 0.5),
+        gain=pl.Series(random.exponential(size=ROWS) + 2),
+    )
+    unused = {"w", "loss", "gain"} - {options.get("weight")}
+    rule = options.get("threshold")
+    unused -= set(() if rule is None or rule.costs is None else rule.costs.columns)
+    table = table.drop(unused)
+    table.write_parquet(tmp_path / "loans.parquet", row_group_size=7_000)
+    options = {"target": "granted", "tol": 1e-6, **options}
+    streamed = train(
+        tmp_path / "loans.parquet", memory="200MB", cache="base_rate" not in options, **options
+    )
+    assert_same_answer(streamed, train(table, **options))
+
+
+def assert_same_answer(one, two):
+    """All that a model file says, up to the proofs of both."""
+    assert_same_model(one, two)
+    np.testing.assert_allclose(one.b, two.b, atol=1e-7)
+    assert (one.training.balance is None) == (two.training.balance is None)
+    if one.training.balance is not None:
+        np.testing.assert_allclose(one.training.balance.in_fit, two.training.balance.in_fit)
+    assert one.training.remarks == two.training.remarks
+    assert one.training.without_target == two.training.without_target
+    assert one.training.C == two.training.C
+    assert one.threshold == pytest.approx(two.threshold, abs=1e-6)
+    assert one.reference.columns == two.reference.columns
+    np.testing.assert_allclose(one.reference.score.edges, two.reference.score.edges, rtol=1e-5)
+    assert one.best_column.column == two.best_column.column
+    np.testing.assert_allclose(one.best_column.weights, two.best_column.weights, rtol=1e-5)
+    found, expected = one.evaluation, two.evaluation
+    assert found.log_loss == pytest.approx(expected.log_loss, rel=1e-6)
+    assert found.base_rate == pytest.approx(expected.base_rate, rel=1e-12)
+    assert found.best_column.log_loss == pytest.approx(expected.best_column.log_loss, rel=1e-6)
+    assert (found.costs is None) == (expected.costs is None)
+    if found.costs is not None:
+        assert found.costs.at_threshold == pytest.approx(expected.costs.at_threshold, rel=1e-3)
+        assert found.costs.always == pytest.approx(expected.costs.always, rel=1e-12)
+        assert found.costs.never == pytest.approx(expected.costs.never, rel=1e-12)
+    assert [g.column for g in found.groups] == [g.column for g in expected.groups]
+
+
+def test_a_cost_that_is_none_is_named_before_the_training(tmp_path, frame):
+    costs = pl.Series(np.where(np.arange(ROWS) == 20_004, np.nan, 1.0))
+    for k in range(3):
+        part = frame.with_columns(loss=costs)[10_000 * k :][:10_000]
+        part.write_parquet(tmp_path / f"{k}.parquet")
+    stages, rule = [], ThresholdRule("loss", 4.0)
+    with pytest.raises(InputError, match=r"2\.parquet, row 4, column 'loss': .* is no amount"):
+        train(tmp_path, target="granted", threshold=rule, tell=stages.append)
+    assert "training" not in {stage.doing for stage in stages}
+
+
+def test_rows_that_are_not_there_are_said_as_in_memory(tmp_path, frame):
+    gone = pl.when(pl.int_range(ROWS) % 1_000 == 3).then(None).otherwise(pl.col("granted"))
+    table = frame.with_columns(granted=gone, w=pl.Series(np.arange(ROWS) % 3))
+    path = tmp_path / "loans.parquet"
+    table.write_parquet(path)
+    steps, options = [], {"target": "granted", "weight": "w", "holdout": 1e-9}
+    with pytest.warns(DataWarning) as streamed:
+        one = train(path, memory="200MB", watch=steps.append, **options)
+    with pytest.warns(DataWarning) as whole:
+        two = train(path, **options)
+    assert sorted(str(w.message) for w in streamed) == sorted(str(w.message) for w in whole)
+    assert len(whole) == 2
+    assert one.training.without_target == two.training.without_target == 30
+    assert steps == list(one.training.history)[-len(steps) :]
+
+
+def test_a_class_of_few_rows_has_a_best_column_too(tmp_path, frame, monkeypatch):
+    """Where none of them is drawn, the first is taken."""
+    monkeypatch.setattr(best_column, "CHOSEN_ON", 20)
+    monkeypatch.setattr(best_column, "FITTED_ON", 30)
+    rare = np.where(np.arange(ROWS) % 1_000 == 999, "yes", "no")
+    frame.with_columns(granted=pl.Series(rare)).write_parquet(tmp_path / "loans.parquet")
+    options = {"target": "granted", "holdout": 0}
+    one = train(tmp_path / "loans.parquet", memory="200MB", **options)
+    two = train(tmp_path / "loans.parquet", **options)
+    assert one.best_column.column == two.best_column.column
+    np.testing.assert_allclose(one.best_column.weights, two.best_column.weights, rtol=1e-5)
+
+
 def test_a_threshold_is_chosen_on_the_rows_that_the_memory_holds(loans, frame):
     rule = ThresholdRule(cost_fp=1, cost_fn=4)
     streamed = train(loans, target="granted", memory="200MB", threshold=rule)
@@ -81,8 +185,6 @@ def test_a_threshold_is_chosen_on_the_rows_that_the_memory_holds(loans, frame):
     assert streamed.evaluation.costs.at_threshold == pytest.approx(
         whole.evaluation.costs.at_threshold, rel=0.02
     )
-    with pytest.raises(InputError, match=r"costs in columns \(debt\) are for tables in memory"):
-        train(loans, target="granted", memory="200MB", threshold=ThresholdRule("debt", 1))
 
 
 def test_groups_of_a_long_table_are_those_of_the_table_in_memory(loans, frame):

@@ -5,16 +5,15 @@ the rows are cut into parts.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.exact_sums import sum_in_units, units_to_float
-from onelayer.features import Features
 from onelayer.judging.audit import FEWEST_ROWS, Group, GroupAudit
 from onelayer.judging.best_column import SingleColumn
 from onelayer.judging.drift import BinShare, ColumnDrift, Drift, stability, stability_by_chance
@@ -53,10 +52,57 @@ class Subject:
     reference: Reference | None = None
     costs: Costs | None = None
 
+    @property
+    def scorer(self) -> "Scorer":
+        """What gives rows their scores."""
+        alone = self.best_column
+        rival = None if alone is None else alone.spread(self.schema.feature_columns)
+        return Scorer(self.W, self.b, rival)
+
+
+class Scored(NamedTuple):
+    """Rows with a known answer and their scores; like `Labelled`, without the features.
+
+    `rivals` are the logits by the best single column, None where there is none.
+    """
+
+    labels: Array
+    weights: Array | None
+    logits: Array
+    rivals: Array | None
+    table: Table | None = None
+    there: NDArray[np.bool_] | None = None
+    unseen: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model's parameters, and those of the best single column: enough to score rows with."""
+
+    W: Array
+    b: Array
+    rival: tuple[Array, Array] | None
+
+    def score(self, part: Labelled, n_jobs: int | None = None) -> Scored:
+        """The rows with their scores."""
+        logits = predict_logits(part.features, self.W, self.b, n_jobs)[0]
+        rivals = None
+        if self.rival is not None:
+            rivals = np.asarray(predict_logits(part.features, *self.rival, n_jobs)[0])
+        return Scored(
+            part.labels,
+            part.weights,
+            np.asarray(logits),
+            rivals,
+            part.table,
+            part.there,
+            part.unseen,
+        )
+
 
 def assess(
     subject: Subject,
-    parts: Iterable[Labelled],
+    parts: Iterable[Labelled | Scored],
     *,
     run_rows: int | None = None,
     folder: str | None = None,
@@ -67,7 +113,8 @@ def assess(
 
     Args:
         subject: The model.
-        parts: The rows; groups, drift and columns of costs need their `table`.
+        parts: The rows, or rows that have been scored; groups, drift and columns of costs need
+            their `table`.
         run_rows, folder: As in `evaluate_batches`.
         n_jobs: Threads for the scores.
         drift: Whether to hold the rows to those trained on.
@@ -84,21 +131,20 @@ def assess(
     moves = _Moves(subject) if drift and subject.reference is not None else None
     spent = None if subject.costs is None else _Spent(subject.costs)
     ways: dict[str, Any] = {"weight_kind": kind, "run_rows": run_rows, "folder": folder}
-    alone = subject.best_column
-    rival = None if alone is None else alone.spread(subject.schema.feature_columns)
+    alone, scorer = subject.best_column, subject.scorer
     with (
         Judge(subject.threshold, **ways) as judge,
         Judge(subject.threshold, whole=False, **ways) as other,
     ):
         for part in parts:
-            logits = predict_logits(part.features, subject.W, subject.b, n_jobs)[0]
-            judge.add(part.labels, logits, part.weights)
-            if rival is not None:
-                other.add(part.labels, _score(part.features, *rival, n_jobs), part.weights)
-            rows = _Rows.of(part, logits, subject)
+            scored = part if isinstance(part, Scored) else scorer.score(part, n_jobs)
+            judge.add(scored.labels, scored.logits, scored.weights)
+            if scored.rivals is not None:
+                other.add(scored.labels, scored.rivals, scored.weights)
+            rows = _Rows.of(scored, subject)
             if spent is not None:
                 spent.add(rows)
-            for each in () if part.table is None else (*protected, moves):
+            for each in () if scored.table is None else (*protected, moves):
                 if each is not None:
                     each.add(rows)
         found = judge.conclude()
@@ -110,10 +156,6 @@ def assess(
         drift=None if moves is None or not moves.n else moves.conclude(),
         costs=None if spent is None or not spent.n else spent.conclude(),
     )
-
-
-def _score(features: Features, W: Array, b: Array, n_jobs: int | None) -> Array:
-    return np.asarray(predict_logits(features, W, b, n_jobs)[0])
 
 
 def _name_baseline(column: str, found: Evaluation) -> Baseline:
@@ -143,7 +185,8 @@ class _Rows:
     unseen: Any
 
     @classmethod
-    def of(cls, part: Labelled, logits: Array, subject: Subject) -> "_Rows":
+    def of(cls, part: Scored, subject: Subject) -> "_Rows":
+        logits = part.logits
         probabilities = np.asarray(sigmoid(logits))
         weights = np.ones(len(logits)) if part.weights is None else part.weights
         return cls(

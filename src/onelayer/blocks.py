@@ -11,6 +11,7 @@ from onelayer.features import Features
 from onelayer.features.stack import stack_features
 
 Array = NDArray[Any]
+ClassFactors = tuple[float, float]  # for rows of label 0, and for those of label 1
 
 TILE_VALUES = 1 << 17  # 1 MiB of float64: a tile is read from memory once and reused from cache
 # Where a row holds fewer values than there are columns, adding a tile's Hessian costs more than
@@ -78,6 +79,13 @@ class Block:
     def take(self, indices: Array) -> "Block":
         """The rows at `indices`, copied."""
         return Block(self.features.take(indices), self.labels[:, indices], self.weights[indices])
+
+
+def weigh_classes(labels: Array, weights: Array, factors: ClassFactors) -> Array:
+    """The weights (n,) of rows, times a factor for negative ones and one for positive ones."""
+    if factors == (1.0, 1.0):
+        return weights
+    return np.asarray(weights * np.where(labels > 0, factors[1], factors[0]))
 
 
 def stack_blocks(blocks: Sequence[Block]) -> Block:

@@ -83,6 +83,16 @@ def name_rows(schema: Schema, raw: Table, chosen: NDArray[np.bool_]) -> Naming:
     return Naming(schema.feature_names, lines, "line" if in_file else "row", scale, origin)
 
 
+def warn_of_no_holdout(name: str, n_rows: int, share: float) -> None:
+    """Say that the rows are too few to hold some of them out."""
+    warnings.warn(
+        f"{name}: {n_rows:,} rows are too few to hold {share:.0%} of each class out: the model is "
+        "not judged",
+        DataWarning,
+        stacklevel=3,
+    )
+
+
 def warn_of_rows_without_target(name: str, target: str, count: int) -> None:
     """Say how many rows have no value in the target."""
     if count:

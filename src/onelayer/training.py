@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from onelayer.amounts import read_memory
 from onelayer.assessing import assess
-from onelayer.balance import Balance, ClassWeight, settle_balance
+from onelayer.balance import Balance, ClassWeight, check_balance, sum_labels
 from onelayer.blocks import Block
 from onelayer.encoding import name_rows, to_features, warn_of_rows_without_target
 from onelayer.errors import InputError
@@ -26,24 +27,23 @@ from onelayer.labelling import Labelled
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
 from onelayer.naming import Naming
-from onelayer.network import sigmoid
 from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.cluster import find_client
 from onelayer.rows.memory import MemoryRows
-from onelayer.scoring import predict_logits
 from onelayer.solvers.descent import seed_descent
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.streaming import Means, Settings, Stage, is_streamed, train_streamed
+from onelayer.streaming.seen import see_scores
 from onelayer.streaming.spread import check_spread, is_frames, train_spread
-from onelayer.streaming.threshold import cross_threshold
+from onelayer.streaming.threshold import Spent, settle_threshold
 from onelayer.strength import StrengthChoice, settle_strength
 from onelayer.summary import WeightKind, note_balance
 from onelayer.table.reading import Table, cut_batches, read_table
-from onelayer.table.reference import REFERENCE_ROWS, Reference, bin_columns, bin_scores
+from onelayer.table.reference import Bins, bin_columns
 from onelayer.table.schema import Schema, infer_schema
 from onelayer.table.stream import open_stream
-from onelayer.table.survey import Split, infer_from_survey, take_survey
-from onelayer.thresholds.choice import ThresholdChoice, ThresholdRule, check_threshold
+from onelayer.table.survey import Split, find_trained, infer_from_survey, take_survey
+from onelayer.thresholds.choice import Costs, ThresholdRule, check_threshold
 from onelayer.thresholds.costs import read_costs
 from onelayer.training_rows import TrainingRows, draw_rows
 
@@ -155,6 +155,7 @@ def train(
     _check_options(holdout, test, C, l1_ratio, tol, seed)
     check_threshold(threshold)
     check_weight_kind(weight_kind, weight is not None)
+    check_balance(class_weight, base_rate)
     descent = seed_descent(seed, learning_rate, num_iterations, optimizer, batch_size)
     settings = Settings(
         C, l1_ratio, tol, solver, descent, weight_kind, threshold, class_weight, base_rate
@@ -174,11 +175,12 @@ def train(
             table, memory=memory, cache=cache not in (True, None), resume=resume, query=query
         )
         client = find_client() if client is None else client
-        means = Means(read_memory(None), n_jobs=n_jobs, tell=tell, say=say)
+        means = Means(read_memory(None), n_jobs=n_jobs, tell=tell, say=say, watch=watch)
         found = train_spread(table, client, split, means, choices, settings, names)
     elif is_streamed(table, memory):
         folder = None if isinstance(cache, bool) else Path(cache)
-        means = Means(read_memory(memory), folder, cache is not False, resume, n_jobs, tell, say)
+        kept = cache is not False
+        means = Means(read_memory(memory), folder, kept, resume, n_jobs, tell, say, watch)
         source = open_stream(table, names=names, na=na, query=query, folder=folder)
         found = train_streamed(source, split, means, choices, settings)
     elif query is not None:
@@ -200,17 +202,19 @@ def _learn(
     """The model of a table in memory."""
     rows = draw_rows(raw, split, choices["positive"])
     warn_of_rows_without_target(raw.name, split.target, int(np.isnan(rows.labels).sum()))
-    schema = _infer(raw, split, choices, rows.trained)
+    schema, bins = _infer(raw, split, choices, rows)
     features, kind = to_features(schema.encode(raw)), settings.weight_kind
     block = rows.block(features, rows.trained)
     block = replace(block, weights=scale_weights(block.weights, kind))
     naming = name_rows(schema, raw, rows.trained)
-    balance = _balance(settings, schema, block)
+    balance = settings.balance(schema.target, sum_labels(block.labels[0], block.weights))
     weighed = block if balance is None else balance.weigh(block)
     fitted, C, choice = _fit(weighed, n_jobs, settings, watch, naming)
     solution = fitted if balance is None else balance.restore(fitted, block, n_jobs)
     settings = replace(settings, C=C)
-    threshold, cut = _settle_threshold(raw, rows, block, solution, settings, balance, n_jobs)
+    plain = MemoryRows(block, n_jobs)
+    spend = partial(_spend, raw, np.flatnonzero(rows.trained), settings.costs)
+    threshold, cut = settle_threshold(plain, spend, solution, settings, n_jobs, balance)
     summary = summarise_training(
         MemoryRows(weighed, n_jobs), fitted, schema.feature_names, C, kind, settings.l1_ratio
     )
@@ -225,19 +229,27 @@ def _learn(
         threshold_choice=cut,
         strength=choice,
         summary=summary if balance is None else note_balance(summary, float(solution.b[0, 0])),
-        reference=_see(raw, schema, rows, features, solution),
-        best_column=find_best_column(block, schema.feature_columns),
+        reference=see_scores(plain, solution.W, solution.b, *bins),
+        best_column=find_best_column(plain, schema.feature_columns),
     )
     return replace(model, evaluation=_judge(model, raw, rows, features, n_jobs))
 
 
-def _infer(raw: Table, split: Split, choices: dict[str, Any], trained: NDArray[np.bool_]) -> Schema:
+def _infer(
+    raw: Table, split: Split, choices: dict[str, Any], rows: TrainingRows
+) -> tuple[Schema, tuple[tuple[Bins, ...], int]]:
+    """The schema; and the columns in bins, as so many training rows have them."""
     if not is_long(raw):
-        return infer_schema(
-            raw, target=split.target, weight=split.weight, training=trained, **choices
+        schema = infer_schema(
+            raw, target=split.target, weight=split.weight, training=rows.trained, **choices
         )
-    survey = take_survey(cut_batches(raw, SURVEYED_ROWS), split, raw.name)
-    return infer_from_survey(survey, split, **choices)
+        sample, trained = raw, np.flatnonzero(rows.trained)
+        weights = rows.weights[trained]
+    else:
+        survey = take_survey(cut_batches(raw, SURVEYED_ROWS), split, raw.name)
+        schema, sample = infer_from_survey(survey, split, **choices), survey.sample
+        trained, weights = find_trained(survey, split)
+    return schema, (bin_columns(schema, sample, trained, weights), len(trained))
 
 
 def _check_options(
@@ -273,12 +285,8 @@ def _fit(
 ) -> tuple[Solution, float, StrengthChoice | None]:
     """The solution, the C it is of, and how that was chosen."""
     rows, loss = MemoryRows(block, n_jobs), SigmoidLoss(1)
-    # A row of survey weights goes out whole.
-    copies = "weights" if settings.weight_kind == "sampling" else None
-    if settings.class_weight is not None:  # what a row's class weighs is no number of rows
-        copies = "weights"
     chosen, choice, start = settle_strength(
-        rows, loss, settings.C, l1_ratio=settings.l1_ratio, copies=copies
+        rows, loss, settings.C, l1_ratio=settings.l1_ratio, copies=settings.copies
     )
     warn_of_strength(choice)
     solution = fit(
@@ -298,51 +306,22 @@ def _fit(
     return solution, chosen, choice
 
 
-def _settle_threshold(
+def _spend(
     raw: Table,
-    rows: TrainingRows,
-    block: Block,
-    solution: Solution,
-    settings: Settings,
-    balance: Balance | None,
-    n_jobs: int | None,
-) -> tuple[float, ThresholdChoice | None]:
-    """The threshold as it was given, or as it is chosen on the rows trained on."""
-    rule = settings.threshold
-    if not isinstance(rule, ThresholdRule):
-        return float(rule), None
-    costs = None
-    if rule.costs is not None:
-        na = raw.na
-        costs = read_costs(rule.costs, raw, rows.labels[rows.trained], rows.trained, na)
-    choice = cross_threshold(rule, block, costs, solution, settings, n_jobs, balance)
-    return choice.chosen.threshold, choice
-
-
-def _balance(settings: Settings, schema: Schema, block: Block) -> Balance | None:
-    """What is to be done to the classes."""
-    target = schema.target
-    negative = target.negative[0] if len(target.negative) == 1 else f"not {target.positive}"
-    return settle_balance(
-        settings.class_weight,
-        settings.base_rate,
-        block.labels[0],
-        block.weights,
-        (negative, target.positive),
-    )
-
-
-def _see(
-    raw: Table, schema: Schema, rows: TrainingRows, features: MixedFeatures, solution: Solution
-) -> Reference:
-    """The rows trained on, or some of them at random, in bins."""
-    numbers = np.flatnonzero(rows.trained)
-    if len(numbers) > REFERENCE_ROWS:
-        numbers = np.sort(np.random.default_rng(0).permutation(numbers)[:REFERENCE_ROWS])
-    weights = rows.weights[numbers]
-    logits = predict_logits(features.take(numbers), solution.W, solution.b)[0]
-    score = bin_scores(np.asarray(sigmoid(logits)), weights)
-    return Reference(len(numbers), bin_columns(schema, raw, numbers, weights), score)
+    trained: NDArray[np.intp],
+    costs: Costs | None,
+    numbers: NDArray[np.intp],
+    labels: Array,
+) -> Spent:
+    """What the decisions on some of the rows trained on cost."""
+    assert costs is not None
+    chosen = np.zeros(raw.frame.height, dtype=bool)
+    chosen[trained] = True
+    if costs.columns:  # what is wrong with any of them is said
+        read_costs(costs, raw, np.zeros(len(trained)), chosen, raw.na)
+    chosen[:] = False
+    chosen[trained[numbers]] = True
+    return read_costs(costs, raw, labels, chosen, raw.na)
 
 
 def _judge(

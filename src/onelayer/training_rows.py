@@ -1,6 +1,5 @@
 """The rows of a table in memory: labels, weights, and what each is used for."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import Block
-from onelayer.errors import DataWarning
+from onelayer.encoding import warn_of_no_holdout
 from onelayer.features.mixed import MixedFeatures
 from onelayer.holdout import draw_holdout
 from onelayer.table.reading import Table
@@ -47,10 +46,5 @@ def draw_rows(raw: Table, split: Split, positive: Any) -> TrainingRows:
     there, share = ~np.isnan(labels) & (weights > 0), split.holdout
     held = draw_holdout(raw, labels, there, share, split.seed)
     if share > 0 and not held.any():
-        warnings.warn(
-            f"{raw.name}: {there.sum():,} rows are too few to hold {share:.0%} of each class out: "
-            "the model is not judged",
-            DataWarning,
-            stacklevel=4,
-        )
+        warn_of_no_holdout(raw.name, int(there.sum()), share)
     return TrainingRows(labels, weights, there & ~held, held)

@@ -1,5 +1,6 @@
 """A simpler model to beat: the best single column by itself, chosen on the rows trained on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import log
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import Block
+from onelayer.blocks import Block, stack_blocks
 from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss
@@ -34,7 +35,7 @@ class SingleColumn:
         return W, np.array([[self.bias]])
 
 
-def find_best_column(block: Block, owners: tuple[str, ...]) -> SingleColumn:
+def find_best_column(rows: MemoryRows, owners: tuple[str, ...]) -> SingleColumn:
     """Choose the column whose own model explains the target best, and fit that.
 
     Each column's features alone are fitted with C = 1; the log-likelihood less half a logarithm of
@@ -42,32 +43,50 @@ def find_best_column(block: Block, owners: tuple[str, ...]) -> SingleColumn:
     number. Choice and fit are made on some thousands of the rows.
 
     Args:
-        block: The rows trained on, with one output.
+        rows: Those trained on, with one output.
         owners: For each feature the column it belongs to.
     """
     columns = tuple(dict.fromkeys(owners))
-    few, more = (_draw(block, count) for count in (CHOSEN_ON, FITTED_ON))
+    few = _draw(rows, CHOSEN_ON)
     scores = {}
     for column in columns:
         part = _pick(few, owners, column)
         cost = fit(MemoryRows(part, 1), SigmoidLoss(1)).objective
         scores[column] = cost + part.features.n_columns * log(part.n_rows) / 2
     best = min(columns, key=lambda column: scores[column])
-    found = fit(MemoryRows(_pick(more, owners, best), 1), SigmoidLoss(1))
+    more = _draw(rows, FITTED_ON, lambda block: _pick(block, owners, best))
+    found = fit(MemoryRows(more, 1), SigmoidLoss(1))
     return SingleColumn(best, tuple(found.W[0].tolist()), float(found.b[0, 0]))
 
 
-def _draw(block: Block, count: int) -> Block:
-    """Some rows at random, both classes among them, of the weight 1 in the mean."""
-    rows = np.arange(block.n_rows)
-    if block.n_rows > count:
-        rows = np.random.default_rng(0).permutation(block.n_rows)[:count]
-        labels = block.labels[0]
-        for label in (0, 1):
-            if not (labels[rows] == label).any():
-                rows[label] = np.flatnonzero(labels == label)[0]
-    drawn = block.take(np.sort(rows))
+def _draw(
+    rows: MemoryRows, count: int, pick: Callable[[Block], Block] = lambda block: block
+) -> Block:
+    """What is picked of some rows at random, both classes among them, of weight 1 in the mean."""
+    numbers = rows.draw(min(count, rows.n_rows))
+    most = int(min(count, rows.room // rows.block.features.row_bytes + 1))  # at a time
+    parts = np.array_split(numbers, -(-len(numbers) // most))
+    drawn = stack_blocks([pick(rows.take(part)) for part in parts])
+    for label in (0, 1):
+        if not (drawn.labels[0] == label).any():
+            first = pick(rows.take(np.array([_find_first(rows, label)])))
+            drawn = stack_blocks([drawn.take(np.arange(1, drawn.n_rows)), first])
     return replace(drawn, weights=drawn.weights / drawn.weights.mean())
+
+
+def _find_first(rows: MemoryRows, label: int) -> int:
+    """The number of the first row of a class, which has one."""
+
+    def find(block: Block) -> tuple[int, int]:
+        places = np.flatnonzero(block.labels[0] == label)
+        return (int(places[0]) if len(places) else -1), block.n_rows
+
+    first = 0
+    for place, n_rows in rows.map(find):
+        if place >= 0:
+            return first + place
+        first += n_rows
+    raise AssertionError("both classes are trained on")
 
 
 def _pick(block: Block, owners: tuple[str, ...], column: str) -> Block:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from onelayer.blocks import Block
+from onelayer.blocks import Block, ClassFactors, weigh_classes
 from onelayer.errors import InputError
 from onelayer.features.mixed import MixedFeatures
 
@@ -225,13 +225,14 @@ class CachedBlock(Block):
 
     Parameters
     ----------
-    factor: of the weights. watch: told when the features are read.
+    factors: of the weights of rows of label 0 and of label 1. watch: told when the features are
+        read.
     """
 
     _cache: Cache
     _start: int
     _stop: int
-    _factor: float
+    _factors: ClassFactors
     _watch: Callable[[], None] | None
 
     def __init__(
@@ -239,11 +240,11 @@ class CachedBlock(Block):
         cache: Cache,
         start: int,
         stop: int,
-        factor: float = 1.0,
+        factors: ClassFactors = (1.0, 1.0),
         watch: Callable[[], None] | None = None,
     ) -> None:
-        own = {"_cache": cache, "_start": start, "_stop": stop, "_factor": factor, "_watch": watch}
-        self.__dict__.update(own)
+        own = {"_cache": cache, "_start": start, "_stop": stop, "_watch": watch}
+        self.__dict__.update(own, _factors=factors)
 
     @property
     def n_rows(self) -> int:
@@ -262,7 +263,9 @@ class CachedBlock(Block):
     @cached_property
     def weights(self) -> Array:
         weights = self._cache.read_weights(self._start, self._stop)
-        return weights if self._factor == 1.0 else weights * self._factor
+        if self._factors == (1.0, 1.0):  # labels are read where they are needed
+            return weights
+        return weigh_classes(self.labels[0], weights, self._factors)
 
 
 def no_rows(layout: Layout) -> MixedFeatures:

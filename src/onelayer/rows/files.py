@@ -7,6 +7,7 @@ on the memory that may be used nor on how the rows came.
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextvars import copy_context
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import Block, stack_blocks
+from onelayer.blocks import Block, ClassFactors, stack_blocks, weigh_classes
 from onelayer.errors import InputError
 from onelayer.features.mixed import MixedFeatures
 from onelayer.rows.cache import Cache, CachedBlock, Layout, no_rows
@@ -59,10 +60,10 @@ class FileRows(MemoryRows):
     watch: told from which row to which a block goes that a pass has come to.
     note: told W and b after each step of a solver.
 
-    Its `factor` multiplies the weights.
+    Its `factors` multiply the weights of rows of label 0 and of label 1.
     """
 
-    factor = 1.0
+    factors: ClassFactors = (1.0, 1.0)
     in_memory = False
 
     def __init__(
@@ -89,13 +90,19 @@ class FileRows(MemoryRows):
         """Let go of the files; the rows are not read again."""
         self.cache.close()
 
+    def by_class(self, factors: ClassFactors) -> "FileRows":
+        other = copy(self)
+        other._pool = self._threads()
+        other.factors = self.factors[0] * factors[0], self.factors[1] * factors[1]
+        return other
+
     def keep(self, W: Array, b: Array) -> None:
         if self.note is not None:
             self.note(W, b)
 
     def _between(self, start: int, stop: int) -> Block:
         watch = None if self.watch is None else partial(self.watch, start, stop)
-        return CachedBlock(self.cache, start, stop, self.factor, watch)
+        return CachedBlock(self.cache, start, stop, self.factors, watch)
 
     def take(self, numbers: NDArray[np.intp]) -> Block:
         order = np.argsort(numbers, kind="stable")
@@ -173,9 +180,8 @@ class ReadRows(FileRows):
             )
 
     def _weighed(self, block: Block) -> Block:
-        if self.factor == 1.0:
-            return block
-        return Block(block.features, block.labels, block.weights * self.factor)
+        weights = weigh_classes(block.labels[0], block.weights, self.factors)
+        return Block(block.features, block.labels, weights)
 
     def _gather(self, pieces: Iterable[tuple[tuple[int, int], NDArray[np.intp]]]) -> list[Block]:
         wanted = {start: places for (start, _), places in pieces}

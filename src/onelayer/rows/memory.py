@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import TILE_VALUES, Block
+from onelayer.blocks import TILE_VALUES, Block, ClassFactors, weigh_classes
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -144,6 +144,11 @@ class MemoryRows:
     def weigh(self, factor: NDArray[np.float64]) -> "MemoryRows":
         """The same rows, each with its weight times a factor."""
         return self.over(replace(self.block, weights=self.block.weights * factor))
+
+    def by_class(self, factors: ClassFactors) -> "MemoryRows":
+        """The same rows, their weights times a factor for label 0 and one for label 1."""
+        labels, weights = self.block.labels[0], self.block.weights
+        return self.over(replace(self.block, weights=weigh_classes(labels, weights, factors)))
 
     def _between(self, start: int, stop: int) -> Block:
         return self.block.rows(start, stop)

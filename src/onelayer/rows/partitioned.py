@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import Block
+from onelayer.blocks import Block, ClassFactors, weigh_classes
 from onelayer.errors import InputError
 from onelayer.features import Features
 from onelayer.features.dense import DenseFeatures
@@ -64,14 +64,14 @@ class ClusterRows(MemoryRows):
         self, workers: Workers, held: Sequence[Any], n_jobs: int | None = None, side: int = 0
     ) -> None:
         self._workers, self._side = workers, side
-        self._changes: tuple[_Shift | _Scale, ...] = ()
+        self._changes: tuple[_Shift | _ByClass, ...] = ()
         workers.finish(held)
         parts = workers.begin("facts", partial(_describe, side=side), held)
         facts = workers.fetch(parts, parts, held)
         full = [k for k, each in enumerate(facts) if each.n_rows]
         if not full:
             raise InputError(f"none of the {len(facts)} partitions holds a row with a weight")
-        self._held = [held[k] for k in full]
+        self._held, self._places = [held[k] for k in full], full
         self._workers = Workers(workers.client, [workers.names[k] for k in full])
         features = _require_same_columns([facts[k].features for k in full], self._workers.names)
         self._first = np.cumsum([0, *(facts[k].n_rows for k in full)])
@@ -137,17 +137,32 @@ class ClusterRows(MemoryRows):
 
     def over(self, block: Block) -> "ClusterRows":
         """The same rows, shifted as the features of `block` are."""
-        other = object.__new__(ClusterRows)
-        other.__dict__.update(self.__dict__)
+        other = self._copy()
         other.block = block
         other._changes = (*self._changes, _Shift(getattr(block.features, "shift", None)))
         return other
 
-    def scaled(self, factor: float) -> "ClusterRows":
-        """The same rows, with their weights times a number."""
-        other = self.over(self.block)
-        other._changes = (*self._changes, _Scale(factor))
+    def by_class(self, factors: ClassFactors) -> "ClusterRows":
+        other = self._copy()
+        other._changes = (*self._changes, _ByClass(factors))
         return other
+
+    def _copy(self) -> "ClusterRows":
+        other = object.__new__(ClusterRows)
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def by_partition(
+        self, ascending: NDArray[np.intp], n_partitions: int
+    ) -> list[NDArray[np.intp]]:
+        """The rows of these numbers by partition, empty ones among them, each with numbers of its
+        own from 0.
+        """
+        own = [np.zeros(0, dtype=np.intp)] * n_partitions
+        pieces = np.split(ascending, np.searchsorted(ascending, self._first[1:-1]))
+        for place, first, piece in zip(self._places, self._first, pieces):
+            own[place] = piece - first
+        return own
 
     def take(self, numbers: NDArray[np.intp]) -> Block:
         """The rows of these numbers, brought here."""
@@ -230,13 +245,14 @@ class _Shift:
 
 
 @dataclass(frozen=True)
-class _Scale:
-    """What weights are multiplied by."""
+class _ByClass:
+    """What weights of rows of label 0 and of label 1 are multiplied by."""
 
-    factor: float
+    factors: ClassFactors
 
     def __call__(self, block: Block) -> Block:
-        return replace(block, weights=block.weights * self.factor)
+        weights = weigh_classes(block.labels[0], block.weights, self.factors)
+        return replace(block, weights=weights)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from onelayer.streaming.asked import USUAL_PASSES as USUAL_PASSES
 from onelayer.streaming.asked import Means as Means
 from onelayer.streaming.asked import Settings as Settings
 from onelayer.streaming.asked import Stage as Stage
-from onelayer.streaming.asked import check_memory, check_rows
+from onelayer.streaming.asked import check_memory
 from onelayer.streaming.asked import is_streamed as is_streamed
 from onelayer.streaming.run import Run
 from onelayer.table.reading import Table
@@ -41,17 +41,16 @@ def train_streamed(
     InputError: see `train`; also where the memory or the disk do not suffice.
     """
     check_memory(means)
-    check_rows(settings)
     about = [source.fingerprint, split.__dict__, dict(choices), settings.to_list()]
     with open_workspace(means.folder, about, means.resume) as workspace:
-        run = Run(source, split, means, workspace)
+        run = Run(source, split, means, settings, workspace)
         if means.resume:
             run.telling.say(_say_resumed(workspace.state))
         schema = run.settle(choices)
         if isinstance(schema, Table):
             return schema
         run.encode(schema)
-        return run.learn(schema, settings)
+        return run.learn(schema)
 
 
 def _say_resumed(state: Mapping[str, Any]) -> str:

@@ -4,15 +4,21 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from onelayer import __version__
-from onelayer.balance import ClassWeight
+from onelayer.balance import Balance, ClassWeight, settle_balance
 from onelayer.errors import InputError
 from onelayer.solvers.descent import Descent
 from onelayer.solvers.solution import Progress
 from onelayer.summary import WeightKind
-from onelayer.thresholds.choice import ThresholdRule
+from onelayer.table.target import Target
+from onelayer.thresholds.choice import Costs, ThresholdRule
+
+Array = NDArray[np.float64]
 
 LEAST_MEMORY = 100_000_000
 USUAL_PASSES = 12
@@ -49,7 +55,8 @@ class Means:
     folder: for the encoded rows. cached: whether they are kept there at all; else every pass reads
         and encodes the table again.
     resume: whether to go on from what a killed run of the same training left.
-    tell: told the `Stage` every so often. say: told sentences for a person.
+    tell: told the `Stage` every so often. say: told sentences for a person. watch: told each step
+        of the solver.
     """
 
     memory: int
@@ -59,6 +66,7 @@ class Means:
     n_jobs: int | None = None
     tell: Callable[[Stage], None] | None = None
     say: Callable[[str], None] | None = None
+    watch: Callable[[Progress], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,11 +84,26 @@ class Settings:
     base_rate: float | None = None
 
     @property
+    def costs(self) -> Costs | None:
+        """What decisions cost, where the threshold is chosen by that."""
+        return self.threshold.costs if isinstance(self.threshold, ThresholdRule) else None
+
+    @property
     def cost_columns(self) -> tuple[str, ...]:
         """The columns that the costs of decisions are read from."""
-        rule = self.threshold
-        costs = rule.costs if isinstance(rule, ThresholdRule) else None
-        return () if costs is None else costs.columns
+        return () if self.costs is None else self.costs.columns
+
+    @property
+    def copies(self) -> Literal["weights"] | None:
+        """What is one copy of a row: survey weights go out whole, and those of classes too."""
+        kept = self.weight_kind == "sampling" or self.class_weight is not None
+        return "weights" if kept else None
+
+    def balance(self, target: Target, sums: Array) -> Balance | None:
+        """What is to be done to the classes, whose rows weigh `sums` (2,)."""
+        negative = target.negative[0] if len(target.negative) == 1 else f"not {target.positive}"
+        names = (negative, target.positive)
+        return settle_balance(self.class_weight, self.base_rate, sums, names)
 
     @property
     def strength(self) -> float:
@@ -93,7 +116,8 @@ class Settings:
         fit = [self.C, self.l1_ratio, self.tol, self.solver, self.weight_kind, repr(self.threshold)]
         descent = self.descent
         how = [descent.learning_rate, descent.num_iterations, descent.optimizer]
-        return [__version__, *fit, *how, descent.batch_size]
+        classes = [repr(self.class_weight), self.base_rate]
+        return [__version__, *fit, *how, descent.batch_size, *classes]
 
 
 def is_streamed(table: Any, memory: int | str | None) -> bool:
@@ -122,24 +146,6 @@ def is_files(table: Any) -> bool:
 def _is_many(name: str) -> bool:
     """Whether a name is that of a folder, or a pattern that no file has for its name."""
     return os.path.isdir(name) or (not os.path.exists(name) and any(c in name for c in "*?["))
-
-
-def check_rows(settings: Settings) -> None:
-    """Refuse what needs the rows in memory.
-
-    The rows on disk have no columns but those learnt from, and their weights as they came.
-    """
-    for name in ("class_weight", "base_rate"):
-        if getattr(settings, name) is not None:
-            raise InputError(
-                f"{name} is for tables in memory: leave out the memory limit, or put it into a "
-                "column of weights"
-            )
-    if settings.cost_columns:
-        raise InputError(
-            f"costs in columns ({', '.join(settings.cost_columns)}) are for tables in memory: give "
-            "numbers, or leave out the memory limit"
-        )
 
 
 def check_memory(means: Means) -> None:

@@ -1,26 +1,78 @@
 """Rows of a raw table as the solver takes them: those to train on, and those held out."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import Block
+from onelayer.blocks import Block, ClassFactors, weigh_classes
 from onelayer.encoding import to_features
+from onelayer.labelling import Labelled
+from onelayer.streaming.threshold import Spent
 from onelayer.table.schema import Schema, read_weights
 from onelayer.table.stream import Batch
 from onelayer.table.survey import Split
+from onelayer.thresholds.choice import Costs
+from onelayer.thresholds.costs import read_costs
 
 
-def encode_batch(schema: Schema, split: Split, batch: Batch) -> tuple[int, Block, Block]:
-    """The rows of a batch, how many; of those that are there the trained and the held."""
+def encode_batch(
+    schema: Schema, split: Split, batch: Batch, costs: Costs | None = None
+) -> tuple[int, Block, Block]:
+    """The rows of a batch, how many; of those that are there the trained and the held.
+
+    Raises
+    ------
+    InputError: a cost is missing or no number, though it is needed only later.
+    """
     table = batch.table
     there, held = split.apply(batch.first, table)
     labels = schema.labels(table)
+    if costs is not None:
+        read_costs(costs, table, labels[there], there, table.na)
     weights = np.broadcast_to(1.0, len(labels))
     if schema.weight is not None:
         weights = read_weights(table, schema.weight, split.na, some=False)
     features = to_features(schema.encode(table))
     whole = Block(features, np.nan_to_num(labels)[None].astype(np.int8), weights)
     return len(there), _choose(whole, there & ~held), _choose(whole, held)
+
+
+def spend_on(
+    schema: Schema, split: Split, batch: Batch, costs: Costs, numbers: NDArray[np.intp], first: int
+) -> tuple[int, Spent]:
+    """How many rows of a batch are trained on; what the decisions on some of these cost.
+
+    The first of them has the number `first` among all rows trained on; `numbers`, ascending, say
+    which are wanted.
+    """
+    table = batch.table
+    there, held = split.apply(batch.first, table)
+    trained = np.flatnonzero(there & ~held)
+    ends = np.searchsorted(numbers, (first, first + len(trained)))
+    chosen = np.zeros(len(there), dtype=bool)
+    chosen[trained[numbers[ends[0] : ends[1]] - first]] = True
+    return len(trained), read_costs(costs, table, schema.labels(table)[chosen], chosen, table.na)
+
+
+def stack_spent(parts: Iterable[Spent]) -> Spent:
+    """What the decisions on rows cost that came in parts."""
+    yes, no = zip(*parts)
+    return np.concatenate(yes), np.concatenate(no)
+
+
+def label_held(
+    schema: Schema, split: Split, batch: Batch, factors: ClassFactors = (1.0, 1.0)
+) -> Labelled:
+    """The rows held out of a batch, with their table; weights times a factor for each class."""
+    table = batch.table
+    _, held = split.apply(batch.first, table)
+    weights = np.broadcast_to(1.0, len(held))
+    if schema.weight is not None:
+        weights = read_weights(table, schema.weight, split.na, some=False)
+    labels = schema.labels(table)[held]
+    features = to_features(schema.encode(table)).take(np.flatnonzero(held))
+    return Labelled(features, labels, weigh_classes(labels, weights[held], factors), table, held)
 
 
 def _choose(block: Block, rows: NDArray[np.bool_]) -> Block:

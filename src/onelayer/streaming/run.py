@@ -1,17 +1,19 @@
 """One training on a long table, pass by pass."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.assessing import assess
-from onelayer.blocks import Block
+from onelayer.assessing import Scored, Scorer, assess
+from onelayer.balance import Balance, sum_classes
+from onelayer.blocks import Block, ClassFactors
 from onelayer.coordinates import Coordinates, measure_columns
-from onelayer.encoding import to_features
+from onelayer.encoding import warn_of_no_holdout, warn_of_rows_without_target
 from onelayer.errors import InputError
 from onelayer.facts import TrainingFacts, state_solution
 from onelayer.fitting import fit
@@ -22,36 +24,28 @@ from onelayer.labelling import Labelled
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
 from onelayer.naming import Naming
-from onelayer.network import sigmoid
 from onelayer.outcome import warn_of_outcome, warn_of_strength
 from onelayer.rows.ahead import make_ahead
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.cache import Cache, CacheWriter
 from onelayer.rows.files import FileRows, ReadRows
 from onelayer.rows.partitioned import ClusterRows
-from onelayer.scoring import predict_logits
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.stored import from_stored, to_stored
 from onelayer.streaming.asked import USUAL_PASSES, Means, Settings
-from onelayer.streaming.encoded import encode_batch
+from onelayer.streaming.encoded import encode_batch, label_held, spend_on, stack_spent
+from onelayer.streaming.seen import see_scores
 from onelayer.streaming.telling import Telling
-from onelayer.streaming.threshold import cross_threshold
+from onelayer.streaming.threshold import Spent, settle_threshold
 from onelayer.strength import Start, StrengthChoice, settle_strength
+from onelayer.summary import note_balance
 from onelayer.table.plan import lay_out
 from onelayer.table.reading import Table
-from onelayer.table.reference import (
-    REFERENCE_ROWS,
-    Bins,
-    Reference,
-    bin_columns,
-    bin_scores,
-)
+from onelayer.table.reference import Bins, Reference, bin_columns
 from onelayer.table.schema import Schema
-from onelayer.table.stream import Stream
+from onelayer.table.stream import Batch, Stream
 from onelayer.table.survey import Split, Survey, find_trained, infer_from_survey, take_survey
-from onelayer.thresholds.choice import ThresholdChoice, ThresholdRule
 from onelayer.thresholds.costs import read_costs
-from onelayer.thresholds.crossfit import MOST_ROWS
 from onelayer.workspace import Workspace, free_bytes
 
 Array = NDArray[Any]
@@ -71,8 +65,16 @@ SAVED_EVERY = 64  # batches encoded between two notes of how far the cache is
 class Run:
     """One training, from the table to the model."""
 
-    def __init__(self, source: Stream, split: Split, means: Means, workspace: Workspace) -> None:
+    def __init__(
+        self,
+        source: Stream,
+        split: Split,
+        means: Means,
+        settings: Settings,
+        workspace: Workspace,
+    ) -> None:
         self.source, self.split, self.means, self.workspace = source, split, means, workspace
+        self.settings = settings
         width = max(1, len(source.schema))
         self.batch_rows = max(1_000, means.memory // BATCH_SHARE // (16 * width))
         if self.batch_rows < source.group_rows <= LARGER * self.batch_rows:
@@ -116,8 +118,13 @@ class Run:
         return schema
 
     def note_survey(self, survey: Survey, schema: Schema) -> None:
-        """Keep what was found."""
-        counts = (survey.n_rows, survey.n_there, survey.n_held, survey.left_out)
+        """Keep what was found, and say which rows are not there."""
+        name, split, n_unlabelled = self.source.name, self.split, survey.n_rows - survey.n_labelled
+        warn_of_rows_without_target(name, split.target, n_unlabelled)
+        if split.holdout > 0 and not survey.n_held:
+            warn_of_no_holdout(name, survey.n_there, split.holdout)
+        self.settings.balance(schema.target, np.ones(2))  # what is wrong with it is said now
+        counts = (n_unlabelled, survey.n_there, survey.n_held, survey.left_out)
         trained, weights = find_trained(survey, self.split)
         bins = bin_columns(schema, survey.sample, trained, weights)
         seen = {"rows": len(trained), "bins": to_stored(bins)}
@@ -161,11 +168,10 @@ class Run:
         with (
             CacheWriter(folder / TRAINED, layout, *done[TRAINED]) as trained,
             CacheWriter(folder / HELD, layout, *done[HELD]) as held,
+            closing(make_ahead(self._encode_from(schema, done["read"]))) as encoded,
         ):
             read = done["read"]
-            batches = self.source.batches(self.batch_rows, start=read)
-            encoded = (encode_batch(schema, self.split, batch) for batch in make_ahead(batches))
-            for k, (n_rows, for_training, held_out) in enumerate(make_ahead(encoded)):
+            for k, (n_rows, for_training, held_out) in enumerate(encoded):
                 trained.append(for_training)
                 held.append(held_out)
                 read += n_rows
@@ -174,6 +180,15 @@ class Run:
                     self._note(trained, held, read)
             self._note(trained, held, read)
         self.workspace.save(encoded=True)
+
+    def _encode_from(self, schema: Schema, row: int) -> Iterator[tuple[int, Block, Block]]:
+        """The batches from a row on, encoded."""
+        with closing(make_ahead(self.source.batches(self.batch_rows, start=row))) as batches:
+            for batch in batches:
+                yield self._encode(schema, batch)
+
+    def _encode(self, schema: Schema, batch: Batch) -> tuple[int, Block, Block]:
+        return encode_batch(schema, self.split, batch, self.settings.costs)
 
     def _note(self, trained: CacheWriter, held: CacheWriter, read: int) -> None:
         trained.flush()
@@ -186,71 +201,72 @@ class Run:
             }
         )
 
-    def learn(self, schema: Schema, settings: Settings) -> Model:
+    def learn(self, schema: Schema) -> Model:
         """Passes over the encoded rows until the optimum is proved; then those held out."""
-        with closing(self._open(TRAINED, schema, settings.weight_kind)) as rows:
-            return self._learn(rows, schema, settings)
+        with closing(self._open(TRAINED, schema, self.settings.weight_kind)) as rows:
+            return self._learn(rows, schema)
 
-    def _learn(self, rows: PassedRows, schema: Schema, settings: Settings) -> Model:
+    def _learn(self, rows: PassedRows, schema: Schema) -> Model:
+        """The model; `rows` are those trained on, as they came."""
         steps: list[Progress] = []
         rows.watch = self.telling.follow(rows.n_rows, steps)
+        sums = sum_classes(rows)
+        balance = self.settings.balance(schema.target, sums)
+        weighed = rows if balance is None else rows.by_class(balance.in_fit)
         with single_threaded_blas():
             where = measure_columns(rows, fit_intercept=True)
-        settings, choice, start = _settle_strength(rows, settings)
-        solution = self._fit(rows, schema, where, settings, steps, start)
-        warn_of_outcome(solution)
-        size = int(min(REFERENCE_ROWS, rows.room // lay_out(schema).row_bytes + 1))
-        sample = rows.take(rows.draw(min(size, rows.n_rows)))
-        threshold, cut = self._settle_threshold(rows, schema, solution, settings)
+            there = where if weighed is rows else measure_columns(weighed, fit_intercept=True)
+        settings, choice, start = _settle_strength(weighed, self.settings)
+        fitted = self._fit(weighed, schema, there, settings, steps, start)
+        warn_of_outcome(fitted)
+        solution = fitted if balance is None else balance.restore_far(fitted, rows, sums)
+        threshold, cut = settle_threshold(
+            rows, partial(self._spend, schema), solution, settings, self.means.n_jobs, balance
+        )
+        summary = summarise_training(
+            weighed,
+            fitted,
+            schema.feature_names,
+            settings.strength,
+            settings.weight_kind,
+            settings.l1_ratio,
+            there,
+        )
         model = Model(
             schema=schema,
             W=solution.W,
             b=solution.b,
             averages=where.centre,
             certificate=solution.certificate,
-            training=self._state_facts(rows, solution, settings),
+            training=self._state_facts(rows, solution, settings, schema, balance),
             threshold=threshold,
             threshold_choice=cut,
             strength=choice,
-            summary=summarise_training(
-                rows,
-                solution,
-                schema.feature_names,
-                settings.strength,
-                settings.weight_kind,
-                settings.l1_ratio,
-                where,
-            ),
-            reference=self._see(sample, solution),
-            best_column=find_best_column(sample, schema.feature_columns),
+            summary=summary if balance is None else note_balance(summary, float(solution.b[0, 0])),
+            reference=self._see(rows, solution),
+            best_column=find_best_column(rows, schema.feature_columns),
         )
         return replace(model, evaluation=self._judge(model))
 
-    def _settle_threshold(
-        self, rows: PassedRows, schema: Schema, solution: Solution, settings: Settings
-    ) -> tuple[float, ThresholdChoice | None]:
-        """The threshold as given, or as chosen on as many of the rows as the memory holds."""
-        rule = settings.threshold
-        if not isinstance(rule, ThresholdRule):
-            return float(rule), None
-        most = int(min(MOST_ROWS, rows.room // lay_out(schema).row_bytes, rows.n_rows))
-        block = rows.take(rows.draw(most))
-        costs = None
-        if rule.costs is not None:
-            every = np.ones(most, dtype=bool)
-            costs = read_costs(rule.costs, None, block.labels[0], every)
-        # Fewer rows against the same penalty would be another model: each stands for several.
-        block = replace(block, weights=block.weights * (rows.n_rows / most))
-        choice = cross_threshold(rule, block, costs, solution, settings, self.means.n_jobs)
-        return choice.chosen.threshold, choice
+    def _spend(self, schema: Schema, numbers: NDArray[np.intp], labels: Array) -> Spent:
+        """What the decisions on some of the rows trained on cost, read from the table."""
+        costs = self.settings.costs
+        assert costs is not None
+        if not costs.columns:
+            return read_costs(costs, None, labels, np.ones(len(labels), dtype=bool))
+        weight = [] if self.split.weight is None else [self.split.weight]
+        columns, first, parts = [*costs.columns, self.split.target, *weight], 0, []
+        for batch in make_ahead(self.source.batches(self.batch_rows, columns)):
+            count, spent = spend_on(schema, self.split, batch, costs, numbers, first)
+            first += count
+            parts.append(spent)
+        return stack_spent(parts)
 
-    def _see(self, sample: Block, solution: Solution) -> Reference:
+    def _see(self, rows: PassedRows, solution: Solution) -> Reference:
         """The rows trained on in bins: columns as the survey saw them, scores of a sample."""
         seen = self.workspace.state["seen"]
-        logits = predict_logits(sample.features, solution.W, solution.b)[0]
-        score = bin_scores(np.asarray(sigmoid(logits)), sample.weights)
         bins = from_stored(tuple[Bins, ...], seen["bins"], "bins")
-        return Reference(min(seen["rows"], sample.n_rows), bins, score)
+        return see_scores(rows, solution.W, solution.b, bins, seen["rows"])
 
     def _open(self, name: str, schema: Schema, weight_kind: str = "frequency") -> PassedRows:
         layout, room = lay_out(schema), self.means.memory / SAMPLE_SHARE
@@ -262,14 +278,12 @@ class Run:
             rows = FileRows(cache, self.means.n_jobs, room)
         else:
             rows = ReadRows(lambda: self._read(schema, name), layout, n, self.means.n_jobs, room)
-        if weight_kind == "sampling" and layout.weighted:
-            rows.factor = n / rows.reduce(lambda block: float(block.weights.sum()))
-        return rows
+        return level_weights(rows) if weight_kind == "sampling" and layout.weighted else rows
 
     def _read(self, schema: Schema, name: str) -> Iterator[Block]:
         """The rows of one use, encoded as they are read from the table."""
         for batch in make_ahead(self.source.batches(self.batch_rows)):
-            _, trained, held = encode_batch(schema, self.split, batch)
+            _, trained, held = self._encode(schema, batch)
             yield held if name == HELD else trained
 
     def _fit(
@@ -290,7 +304,7 @@ class Run:
             rows,
             SigmoidLoss(1),
             start=start,
-            watch=steps.append,
+            watch=self._watch(steps),
             C=settings.strength,
             l1_ratio=settings.l1_ratio,
             tol=settings.tol,
@@ -303,36 +317,57 @@ class Run:
         rows.note = None
         return found
 
+    def _watch(self, steps: list[Progress]) -> Callable[[Progress], None]:
+        """What to tell each step to."""
+        told = self.means.watch
+
+        def watch(step: Progress) -> None:
+            steps.append(step)
+            if told is not None:
+                told(step)
+
+        return watch
+
     def _judge(self, model: Model) -> Evaluation | None:
         """The model on the rows held out; those of groups and costs are read once more."""
         if not self.workspace.state["counts"][2]:
             return None
-        subject = model.subject
+        subject, balance = model.subject, model.training.balance
+        factors = (1.0, 1.0)
+        if balance is not None and balance.base_rate is not None:
+            with closing(self._open(HELD, model.schema)) as rows:
+                factors = balance.met(sum_classes(rows))
         raw = model.protected or (subject.costs is not None and subject.costs.columns)
-        parts = self._read_held(model.schema) if raw else self._open_held(model.schema)
+        read = self._read_held if raw else self._open_held
+        parts = read(model.schema, subject.scorer, factors)
         run_rows = max(1, self.means.memory // RANKED_SHARE // RANKED_BYTES)
         folder = str(self.workspace.folder)
         return assess(subject, parts, run_rows=run_rows, folder=folder, n_jobs=1, drift=False)
 
-    def _open_held(self, schema: Schema) -> Iterator[Labelled]:
+    def _open_held(self, schema: Schema, scorer: Scorer, factors: ClassFactors) -> Iterator[Scored]:
         with closing(self._open(HELD, schema)) as rows:
-            yield from rows.map(
-                lambda block: Labelled(block.features, block.labels[0], block.weights)
+            yield from rows.by_class(factors).map(
+                lambda block: scorer.score(
+                    Labelled(block.features, block.labels[0], block.weights), n_jobs=1
+                )
             )
 
-    def _read_held(self, schema: Schema) -> Iterator[Labelled]:
+    def _read_held(self, schema: Schema, scorer: Scorer, factors: ClassFactors) -> Iterator[Scored]:
         for batch in make_ahead(self.source.batches(self.batch_rows)):
-            table = batch.table
-            _, held = self.split.apply(batch.first, table)
-            weights = schema.weights(table, some=False)
-            features = to_features(schema.encode(table)).take(np.flatnonzero(held))
-            chosen = None if weights is None else weights[held]
-            yield Labelled(features, schema.labels(table)[held], chosen, table, held)
+            yield scorer.score(label_held(schema, self.split, batch, factors), n_jobs=1)
 
     def _state_facts(
-        self, rows: PassedRows, solution: Solution, settings: Settings
+        self,
+        rows: PassedRows,
+        solution: Solution,
+        settings: Settings,
+        schema: Schema,
+        balance: Balance | None,
     ) -> TrainingFacts:
-        n_rows, n_there, n_held, left_out = self.workspace.state["counts"]
+        n_unlabelled, _, n_held, left_out = self.workspace.state["counts"]
+        stated = state_solution(solution)
+        if balance is not None:
+            stated["remarks"] = (*stated["remarks"], balance.remark(schema.target.positive))
         positives = rows.reduce(lambda block: int(block.labels.sum()))
         return TrainingFacts(
             table=self.source.name,
@@ -342,24 +377,30 @@ class Run:
             positives=positives,
             holdout_rows=n_held,
             left_out_lines=tuple(left_out),
-            without_target=n_rows - n_there,
+            without_target=n_unlabelled,
             seed=self.split.seed,
             C=settings.strength,
             l1_ratio=float(settings.l1_ratio),
             tol=float(settings.tol),
             weight_kind=settings.weight_kind,
             holdout=float(self.split.holdout),
-            **state_solution(solution),
+            balance=balance,
+            **stated,
         )
+
+
+def level_weights(rows: PassedRows) -> PassedRows:
+    """The rows with weights of 1 in the mean."""
+    factor = rows.n_rows / rows.reduce(lambda block: float(block.weights.sum()))
+    return rows.by_class((factor, factor))
 
 
 def _settle_strength(
     rows: PassedRows, settings: Settings
 ) -> tuple[Settings, StrengthChoice | None, Start | None]:
     """The settings with C as a number; where it is chosen, on a part of the rows, how; a start."""
-    copies = "weights" if settings.weight_kind == "sampling" else None
     C, choice, start = settle_strength(
-        rows, SigmoidLoss(1), settings.C, l1_ratio=settings.l1_ratio, copies=copies
+        rows, SigmoidLoss(1), settings.C, l1_ratio=settings.l1_ratio, copies=settings.copies
     )
     warn_of_strength(choice)
     return replace(settings, C=C), choice, start

@@ -11,18 +11,19 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from onelayer.blocks import Block, stack_blocks
-from onelayer.encoding import to_features
+from onelayer.assessing import Scored, Scorer
+from onelayer.blocks import Block, ClassFactors, stack_blocks
 from onelayer.errors import DataWarning, InputError
-from onelayer.labelling import Labelled
 from onelayer.model import Model
 from onelayer.rows.cluster import Workers, check_here, check_workers, own_versions
 from onelayer.rows.partitioned import ClusterRows, load_parts
-from onelayer.streaming.asked import Means, Settings, check_rows, is_files
-from onelayer.streaming.encoded import encode_batch
-from onelayer.streaming.run import HELD, TRAINED, Run
+from onelayer.streaming.asked import Means, Settings, is_files
+from onelayer.streaming.encoded import encode_batch, label_held, spend_on, stack_spent
+from onelayer.streaming.run import HELD, TRAINED, Run, level_weights
 from onelayer.streaming.telling import Telling
+from onelayer.streaming.threshold import Spent
 from onelayer.table.findings import Findings, limit_lots
 from onelayer.table.parts import (
     Part,
@@ -37,7 +38,10 @@ from onelayer.table.reading import Table
 from onelayer.table.schema import Schema
 from onelayer.table.stream import open_stream
 from onelayer.table.survey import Split, close_survey, infer_from_survey, sample_size
+from onelayer.thresholds.choice import Costs
 from onelayer.workspace import Workspace, open_workspace
+
+Array = NDArray[Any]
 
 SIDES = {TRAINED: 0, HELD: 1}
 
@@ -107,7 +111,6 @@ def train_spread(
     ------
     InputError: see `train` and `ClusterRows.from_partitions`.
     """
-    check_rows(settings)
     check_workers(client)
     spread = (
         _spread_frames(table, client)
@@ -116,12 +119,12 @@ def train_spread(
     )
     about = [spread.fingerprint, split.__dict__, dict(choices), settings.to_list()]
     with open_workspace(None, about, False) as workspace:
-        run = SpreadRun(spread, split, means, workspace)
+        run = SpreadRun(spread, split, means, settings, workspace)
         schema = run.settle(choices)
         if isinstance(schema, Table):
             return schema
         run.encode(schema)
-        return run.learn(schema, settings)
+        return run.learn(schema)
 
 
 def _spread_files(
@@ -164,11 +167,19 @@ def _spread_frames(table: Any, client: Any) -> Spread:
 class SpreadRun(Run):
     """One training on a cluster: only where rows are read and lie differs from one machine."""
 
-    def __init__(self, spread: Spread, split: Split, means: Means, workspace: Workspace) -> None:
+    def __init__(
+        self,
+        spread: Spread,
+        split: Split,
+        means: Means,
+        settings: Settings,
+        workspace: Workspace,
+    ) -> None:
         self.spread, self.split, self.means, self.workspace = spread, split, means, workspace
-        self.source = spread  # type: ignore[assignment]
+        self.source, self.settings = spread, settings  # type: ignore[assignment]
         self.telling = Telling(means, spread)
         self._loaded: list[Any] = []
+        self._opened: dict[str, ClusterRows] = {}
 
     def settle(self, choices: Mapping[str, Any]) -> Schema | Table:
         """The first pass: what is found in each part, added up."""
@@ -194,7 +205,7 @@ class SpreadRun(Run):
     def encode(self, schema: Schema) -> None:
         """The second pass: each part's rows as numbers, kept where they were encoded."""
         self.telling.tell("encoding")(0)
-        spread, make = self.spread, ToBlocks(schema, self.split)
+        spread, make = self.spread, ToBlocks(schema, self.split, self.settings.costs)
         self._loaded = load_parts(spread.workers, make, spread.parts, spread.frames)
         spread.workers.finish(self._loaded)
         self.telling.say(
@@ -205,33 +216,71 @@ class SpreadRun(Run):
 
     def _open(self, name: str, schema: Schema, weight_kind: str = "frequency") -> ClusterRows:
         rows = ClusterRows(self.spread.workers, self._loaded, self.means.n_jobs, SIDES[name])
-        if weight_kind == "sampling" and schema.weight is not None:
-            total = rows.reduce(lambda block: float(block.weights.sum()))
-            rows = rows.scaled(rows.n_rows / total)
-        return rows
+        self._opened[name] = rows
+        leveled = weight_kind == "sampling" and schema.weight is not None
+        return level_weights(rows) if leveled else rows  # type: ignore[return-value]
 
-    def _read_held(self, schema: Schema) -> Iterator[Labelled]:
-        """The rows held out, with the columns of groups, which the workers read once more."""
+    def _spend(self, schema: Schema, numbers: NDArray[np.intp], labels: Array) -> Spent:
+        costs, spread = self.settings.costs, self.spread
+        assert costs is not None
+        if not costs.columns:
+            return super()._spend(schema, numbers, labels)
+        own = self._opened[TRAINED].by_partition(numbers, len(spread.parts))
+        read = partial(_spend_on, schema=schema, split=self.split, costs=costs)
+        parts = spread.workers.begin("costs", read, spread.parts, spread.frames, own)
+        return stack_spent(spread.workers.stream(list(parts), parts, *spread.futures))
+
+    def _read_held(self, schema: Schema, scorer: Scorer, factors: ClassFactors) -> Iterator[Scored]:
+        """The rows held out, with the columns of groups and costs, which workers read once more."""
         spread = self.spread
-        read = partial(_label_held, schema=schema, split=self.split)
+        more = {column.name for column in schema.columns if column.role == "protected"}
+        read = partial(
+            _score_held,
+            schema=schema,
+            split=self.split,
+            scorer=scorer,
+            factors=factors,
+            kept=sorted({*more, *self.settings.cost_columns}),
+        )
         parts = spread.workers.begin("groups", read, spread.parts, spread.frames)
-        for labelled in spread.workers.stream(list(parts), parts, *spread.futures):
-            yield from labelled
+        for scored in spread.workers.stream(list(parts), parts, *spread.futures):
+            yield from scored
 
 
-def _label_held(part: Part, frame: Any, schema: Schema, split: Split) -> list[Labelled]:
-    """On a worker: the rows held out of a part, beside the columns of groups."""
-    labelled = []
-    kept = [column.name for column in schema.columns if column.role == "protected"]
+def _score_held(
+    part: Part,
+    frame: Any,
+    schema: Schema,
+    split: Split,
+    scorer: Scorer,
+    factors: ClassFactors,
+    kept: list[str],
+) -> list[Scored]:
+    """On a worker: the scores of the rows held out of a part, beside the columns of groups."""
+    found = []
     for batch in part.batches(frame):
-        table = batch.table
-        _, held = split.apply(batch.first, table)
-        weights = schema.weights(table, some=False)
-        rows = pick_rows(table, held, kept)
-        features = to_features(schema.encode(table)).take(np.flatnonzero(held))
-        chosen = None if weights is None else weights[held]
-        labelled.append(Labelled(features, schema.labels(table)[held], chosen, rows))
-    return labelled
+        labelled = label_held(schema, split, batch, factors)
+        assert labelled.there is not None
+        rows = pick_rows(batch.table, labelled.there, kept)
+        found.append(scorer.score(labelled._replace(table=rows, there=None), n_jobs=1))
+    return found
+
+
+def _spend_on(
+    part: Part,
+    frame: Any,
+    numbers: NDArray[np.intp],
+    schema: Schema,
+    split: Split,
+    costs: Costs,
+) -> Spent:
+    """On a worker: what the decisions on some of a part's rows trained on cost."""
+    first, found = 0, []
+    for batch in part.batches(frame):
+        count, spent = spend_on(schema, split, batch, costs, numbers, first)
+        first += count
+        found.append(spent)
+    return stack_spent(found)
 
 
 @dataclass(frozen=True)
@@ -240,12 +289,13 @@ class ToBlocks:
 
     schema: Schema
     split: Split
+    costs: Costs | None
 
     def __call__(self, part: Part, frame: Any) -> tuple[Block, Block]:
         sides: tuple[list[Block], list[Block]] = ([], [])
         n_read = 0
         for batch in part.batches(frame):
-            count, *blocks = encode_batch(self.schema, self.split, batch)
+            count, *blocks = encode_batch(self.schema, self.split, batch, self.costs)
             n_read += count
             for side, block in zip(sides, blocks):
                 side.append(block)

@@ -1,5 +1,7 @@
 """Fits on parts of the rows trained on, for a threshold that is chosen on the others."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from onelayer.rows.memory import MemoryRows
 from onelayer.solvers.solution import Solution
 from onelayer.streaming.asked import Settings
 from onelayer.thresholds.choice import ThresholdChoice, ThresholdRule
-from onelayer.thresholds.crossfit import can_cross, draw_rows, score_left_out
+from onelayer.thresholds.crossfit import MOST_ROWS, can_cross, score_left_out
 from onelayer.thresholds.search import choose_threshold
 
 Array = NDArray[Any]
@@ -22,10 +24,46 @@ Array = NDArray[Any]
 TOL = 0.03  # standard errors: far below what separates two thresholds
 
 
+Spent = tuple[Array, Array]
+"""What calling each row positive costs, and what not doing so does."""
+
+
+def settle_threshold(
+    rows: MemoryRows,
+    spend: Callable[[NDArray[np.intp], Array], Spent],
+    solution: Solution,
+    settings: Settings,
+    n_jobs: int | None,
+    balance: Balance | None,
+) -> tuple[float, ThresholdChoice | None]:
+    """The threshold as it was given, or as it is chosen on the rows trained on.
+
+    Of very many rows some are drawn, the same ones wherever they lie; of rows that are not in
+    memory no more than there is room for.
+
+    Args:
+        rows: All rows trained on, as they came.
+        spend: From the numbers of some of them, and their labels, to what their decisions cost.
+        solution, settings, balance: As for `cross_threshold`.
+    """
+    rule = settings.threshold
+    if not isinstance(rule, ThresholdRule):
+        return float(rule), None
+    most = int(min(MOST_ROWS, rows.n_rows, rows.room // rows.block.features.row_bytes))
+    numbers = rows.draw(most)
+    block = rows.take(numbers)
+    if most < rows.n_rows:
+        # Fewer rows against the same penalty would be another model: each stands for several.
+        block = replace(block, weights=block.weights * (rows.n_rows / most))
+    costs = None if rule.costs is None else spend(numbers, block.labels[0])
+    choice = cross_threshold(rule, block, costs, solution, settings, n_jobs, balance)
+    return choice.chosen.threshold, choice
+
+
 def cross_threshold(
     rule: ThresholdRule,
     block: Block,
-    costs: tuple[Array, Array] | None,
+    costs: Spent | None,
     solution: Solution,
     settings: Settings,
     n_jobs: int | None,
@@ -36,8 +74,8 @@ def cross_threshold(
     Each fit sets out from the solution of all rows, under the same penalty.
 
     Args:
-        block: The rows trained on, or as many as are at hand.
-        costs: Of calling each of them positive, and of not doing so.
+        block: Rows trained on.
+        costs: Of their decisions.
         solution: The fit of all rows.
         settings: How that was made; C as a number.
         balance: What is done to the classes, in each fit anew.
@@ -49,12 +87,6 @@ def cross_threshold(
         raise InputError(
             "two rows of each class at least are needed to choose a threshold: give one as a number"
         )
-    rows = draw_rows(block.n_rows)
-    if len(rows) < block.n_rows:
-        # Fewer rows against the same penalty would be another model: each stands for several.
-        part = block.take(rows)
-        block = Block(part.features, part.labels, part.weights * (block.n_rows / len(rows)))
-        costs = None if costs is None else (costs[0][rows], costs[1][rows])
 
     def refit(part: Block) -> tuple[Array, Array]:
         weighed = part if balance is None else balance.weigh(part)

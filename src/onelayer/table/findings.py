@@ -43,7 +43,17 @@ class Split:
 
     def apply(self, first: int, table: Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return which rows of a batch are there, and which of these are held out."""
-        there = read_levels(get_target(table, self.target), self.na).is_not_null().to_numpy()
+        return self.choose(first, table, self.find_labelled(table))
+
+    def find_labelled(self, table: Table) -> NDArray[np.bool_]:
+        """Return which rows of a batch have a target."""
+        return read_levels(get_target(table, self.target), self.na).is_not_null().to_numpy()
+
+    def choose(
+        self, first: int, table: Table, labelled: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return what `apply` does, of a batch whose rows with a target are known."""
+        there = labelled
         if self.weight is not None:
             there = there & (read_weights(table, self.weight, self.na, some=False) > 0)
         return there, there & hold_out(
@@ -64,12 +74,13 @@ class Findings:
         self.split, self.sample = split, Sample(size, limit)
         self.tallies: dict[str, Tally] = {}
         self.targets: Tally | None = None
-        self.n_rows = self.n_there = self.n_held = 0
+        self.n_rows = self.n_labelled = self.n_there = self.n_held = 0
         self.left_out: list[int] = []
 
     def add(self, first: int, table: Table) -> None:
         """See the rows of a batch, the first of which has the number `first`."""
-        there, held = self.split.apply(first, table)
+        labelled = self.split.find_labelled(table)
+        there, held = self.split.choose(first, table, labelled)
         self.sample.add(first, table)
         frame = table.frame
         self.tallies = self.tallies or {name: Tally(kind) for name, kind in frame.schema.items()}
@@ -78,6 +89,7 @@ class Findings:
         map_in_threads(partial(_tally, self.tallies, trained, others), list(self.tallies))
         self.targets.count(frame[self.split.target])
         self.n_rows, self.n_there = self.n_rows + frame.height, self.n_there + int(there.sum())
+        self.n_labelled += int(labelled.sum())
         self.n_held += int(held.sum())
         self.left_out += [line.line for line in table.left_out]
 
@@ -92,6 +104,7 @@ class Findings:
         self.targets.merge(later.targets)
         self.sample.merge(later.sample)
         self.n_rows, self.n_there = self.n_rows + later.n_rows, self.n_there + later.n_there
+        self.n_labelled += later.n_labelled
         self.n_held += later.n_held
         self.left_out += later.left_out
         return self

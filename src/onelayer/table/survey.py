@@ -51,7 +51,8 @@ class Survey:
 
     Attributes
     ----------
-    n_rows, n_there, n_held : rows in all; with a target and a weight; and held out of these
+    n_rows, n_labelled, n_there, n_held : rows in all; with a target; with a weight too; and held
+        out of these
     sample, numbers : raw rows drawn at random, in order, and their numbers
     tallies : of each column over the training rows
     targets : columns `spelled` and `rows`, over all rows
@@ -59,6 +60,7 @@ class Survey:
     """
 
     n_rows: int
+    n_labelled: int
     n_there: int
     n_held: int
     sample: Table
@@ -125,6 +127,7 @@ def close_survey(found: Findings | None, name: str) -> Survey:
     counts = _spell(found.targets, sample.frame[found.split.target])
     return Survey(
         found.n_rows,
+        found.n_labelled,
         found.n_there,
         found.n_held,
         sample,

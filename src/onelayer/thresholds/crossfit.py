@@ -19,13 +19,6 @@ MOST_ROWS = 200_000
 _SEED = 0x7E57
 
 
-def draw_rows(n_rows: int, most: int = MOST_ROWS) -> NDArray[np.intp]:
-    """The numbers of the rows to choose on: all, or some at random, in order."""
-    if n_rows <= most:
-        return np.arange(n_rows)
-    return np.sort(np.random.default_rng(_SEED).permutation(n_rows)[:most])
-
-
 def score_left_out(block: Block, fit: Fit) -> tuple[Array, int]:
     """Logits (n,) of the rows, each by a fit on the other folds, and how many folds there were.
 

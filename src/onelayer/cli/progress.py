@@ -24,7 +24,7 @@ class Progress:
         self._total: int | None = None
         self._done = 0
         self._lock = threading.Lock()
-        self._ended = False
+        self._ended = self._told = False
         self._bar: Any = None
         self._timer = threading.Timer(DELAY, self._draw)
         self._timer.daemon = True
@@ -53,12 +53,15 @@ class Progress:
             self._update()
 
     def watch(self, step: "Step") -> None:
-        """Show a solver's step."""
+        """Show a solver's step; of a long table the passes tell it."""
+        if self._told:
+            return
         near = "" if step.rho > 1e6 else f", within {step.rho:.0e} standard errors"
         self.say(f"training: step {step.iteration}, cost {step.cost:.4f}{near}")
 
     def tell(self, stage: "Stage") -> None:
         """Show how far a pass over a long table is, and when all of them may be done."""
+        self._told = self._told or stage.passes > 0
         self.say(describe_stage(stage), stage.done, stage.total)
 
     def note(self, sentence: str) -> None:

@@ -1,6 +1,6 @@
 """One training on a long table, pass by pass."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -304,7 +304,7 @@ class Run:
             rows,
             SigmoidLoss(1),
             start=start,
-            watch=self._watch(steps),
+            watch=self.telling.note_in(steps),
             C=settings.strength,
             l1_ratio=settings.l1_ratio,
             tol=settings.tol,
@@ -316,17 +316,6 @@ class Run:
         )
         rows.note = None
         return found
-
-    def _watch(self, steps: list[Progress]) -> Callable[[Progress], None]:
-        """What to tell each step to."""
-        told = self.means.watch
-
-        def watch(step: Progress) -> None:
-            steps.append(step)
-            if told is not None:
-                told(step)
-
-        return watch
 
     def _judge(self, model: Model) -> Evaluation | None:
         """The model on the rows held out; those of groups and costs are read once more."""

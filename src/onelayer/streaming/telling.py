@@ -45,6 +45,16 @@ class Telling:
             return lambda done: None
         return lambda done: tell(Stage(doing, done, total, self.seconds()))
 
+    def note_in(self, steps: list[Progress]) -> Callable[[Progress], None]:
+        """What to call with each step of a solver."""
+
+        def note(step: Progress) -> None:
+            steps.append(step)
+            if self._means.watch is not None:
+                self._means.watch(step)
+
+        return note
+
     def follow(self, n_rows: int, steps: list[Progress]) -> Callable[[int, int], None]:
         """The same for passes over the encoded rows, whose blocks threads read side by side."""
         tell, passes, first = self._means.tell, 0, time.perf_counter()

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from onelayer.blocks import Block
 from onelayer.features.dense import DenseFeatures
@@ -41,13 +43,29 @@ def test_the_answer_is_newtons(seed, C, fit_intercept):
     assert got.history[0].objective == pytest.approx(general.history[0].objective, rel=1e-12)
 
 
-def test_a_longer_table_starts_from_every_few_rows():
-    X, y, _ = table(0, n=5000, p=20)
-    first = direct.solve(rows_of(X, y), 1.0, True, 1e-4)
-    assert first is not None
+@pytest.mark.parametrize("n", [150, 5000])
+def test_the_second_point_is_fishers_discriminant(n):
+    X, y, _ = table(0, n=n)
+    problem = direct.standardise(rows_of(X, y), np.inf, True, 1e-4)
+    base = direct.measure(problem, direct.start_at(problem, True, None))
+    theta = direct._discriminate(problem, base, True).theta
+    W, b = direct.to_parameters(problem, theta, True)
+    other = LinearDiscriminantAnalysis("lsqr").fit(X, y)
+    np.testing.assert_allclose(W, other.coef_, rtol=1e-8)
+    np.testing.assert_allclose(b, other.intercept_[None], rtol=1e-8)
     cold = fit(rows_of(X, y), SigmoidLoss(1), solver="newton")
-    assert first.passes < cold.passes
-    assert first.objective == pytest.approx(cold.objective, rel=1e-12)
+    assert direct.solve(rows_of(X, y), 1.0, True, 1e-4).passes < cold.passes
+
+
+@pytest.mark.parametrize("C", [1.0, 1e5])
+def test_classes_far_apart_are_reached_by_short_steps(C):
+    X, y = load_iris(return_X_y=True)
+    for k in range(3):
+        rows = rows_of(X, (y == k) * 1.0)
+        got = direct.solve(rows, C, True, 1e-4)
+        assert got is not None
+        general = fit(rows, SigmoidLoss(1), C=C, solver="newton", tol=1e-8)
+        assert got.objective == pytest.approx(general.objective, rel=1e-9)
 
 
 def test_a_given_start_is_taken():

@@ -16,6 +16,9 @@ from onelayer.network import least_curvature, margin_slopes, margin_terms, sigmo
 
 Array = NDArray[Any]
 
+_ONE = np.ones(1)
+_ONE.flags.writeable = False
+
 
 @dataclass(frozen=True, kw_only=True)
 class Slopes:
@@ -179,6 +182,15 @@ class SoftmaxLoss:
 def is_even(weights: Array) -> bool:
     """Whether all rows share one weight, stored once."""
     return len(weights) > 0 and weights.strides == (0,)
+
+
+def even_weights(n: int) -> Array:
+    """A weight of 1 for each of n rows, stored once.
+
+    >>> even_weights(3).tolist(), is_even(even_weights(3))
+    ([1.0, 1.0, 1.0], True)
+    """
+    return np.ndarray(n, buffer=_ONE, strides=(0,))
 
 
 def _turn(Z: Array, labels: Array) -> tuple[Array, Array]:

@@ -289,7 +289,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
             fit_intercept=self.fit_intercept,
             solver=self.solver,
             tol=self.tol,
-            descent=plan_descent(self),
+            descent=plan_descent(self) if self.solver == "gradient_descent" else None,
             watch=_print_progress if self.verbose else None,
             start=start if previous is None else previous.start,
             naming=to_naming(self, reading.held),

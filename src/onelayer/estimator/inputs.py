@@ -12,6 +12,7 @@ from onelayer.errors import InputError
 from onelayer.features import Features
 from onelayer.features.dense import DenseFeatures
 from onelayer.features.sparse import SparseFeatures
+from onelayer.loss import even_weights
 
 Array = NDArray[Any]
 
@@ -58,10 +59,13 @@ def _is_plain(X: Any, y: Any) -> bool:
 
 
 def number_classes(y: Array) -> tuple[Array, Array]:
-    """The classes in order, and for each label the number of its class, (n,) integers.
+    """The classes in order, and for each label the number of its class, (n,) integers or booleans.
 
     Small whole numbers are counted; sorting them would take longer than a pass over the table.
     """
+    two = _tell_two_apart(y)
+    if two is not None:
+        return two
     counted = _count_whole(y)
     if counted is None:
         if y.dtype.kind == "f":
@@ -72,6 +76,21 @@ def number_classes(y: Array) -> tuple[Array, Array]:
     low, codes, held = counted
     classes = (np.flatnonzero(held) + low).astype(y.dtype)
     return classes, codes if held.all() else (np.cumsum(held) - 1).astype(codes.dtype)[codes]
+
+
+def _tell_two_apart(y: Array) -> tuple[Array, Array] | None:
+    """The same for two classes that are whole numbers; None where the labels are anything else."""
+    if y.dtype.kind not in "biuf":
+        return None
+    least, most = y.min(), y.max()
+    if y.dtype.kind == "f" and not (
+        max(-least, most) < LARGEST_CLASS and least.is_integer() and most.is_integer()
+    ):
+        return None
+    upper = y == most
+    if least == most or np.count_nonzero(upper) + np.count_nonzero(y == least) < len(y):
+        return None
+    return np.array([int(least), int(most)], dtype=y.dtype), upper
 
 
 def _count_whole(y: Array) -> tuple[int, Array, NDArray[np.bool_]] | None:
@@ -101,7 +120,7 @@ def _count_whole(y: Array) -> tuple[int, Array, NDArray[np.bool_]] | None:
 def check_weights(sample_weight: ArrayLike | None, X: Any, some: bool = True) -> Array:
     """The weights as float64, checked; `some` requires one above 0."""
     if sample_weight is None:
-        return np.broadcast_to(1.0, X.shape[0])  # no memory
+        return even_weights(X.shape[0])
     try:
         weights = np.asarray(
             _check_sample_weight(

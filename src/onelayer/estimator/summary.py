@@ -11,7 +11,7 @@ from onelayer.errors import InputError
 from onelayer.estimator.chunked import is_chunked, read_chunks
 from onelayer.estimator.inputs import check_weights, read_table, to_features
 from onelayer.inference import Evidence, scale_weights
-from onelayer.loss import Loss
+from onelayer.loss import Loss, even_weights, is_even
 from onelayer.naming import Naming
 from onelayer.rows.memory import MemoryRows
 
@@ -29,28 +29,28 @@ class Reading(NamedTuple):
     Attributes
     ----------
     rows, loss: for the solvers. copies: (n,), the weights of the rows' classes.
-    held: (n,) True for the rows given that have a weight. Of rows on a cluster, whose numbers stay
-        there, both are of one element.
+    held: (n,) True for the rows given that have a weight; None where all have one, and of rows on a
+        cluster, whose numbers stay there (`copies` is then of one element).
     """
 
     rows: MemoryRows
     loss: Loss
     copies: Array
-    held: NDArray[np.bool_]
+    held: NDArray[np.bool_] | None
 
 
 def read_rows(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None) -> Reading:
     """Check rows, labels and weights; sets `classes_`, `multilabel_` and `n_features_in_`."""
     if is_chunked(X):
         far, loss = read_chunks(estimator, X, y, sample_weight)
-        return Reading(far, loss, np.ones(1), np.ones(1, dtype=bool))
+        return Reading(far, loss, np.ones(1), None)
     table, target = read_table(estimator, X, y)
-    weights = check_weights(sample_weight, table)
-    held = weights > 0
-    if not held.all():
+    weights, held = check_weights(sample_weight, table), None
+    if not (is_even(weights) or weights.all()):
+        held = weights > 0
         table, target, weights = table[held], target[held], weights[held]
     loss, labels = estimator._read_labels(target)
-    copies = np.broadcast_to(1.0, len(weights))
+    copies = even_weights(len(weights))
     if estimator.class_weight is not None:
         copies = estimator._weigh_classes(target, weights)
         weights = weights * copies
@@ -72,15 +72,15 @@ def to_evidence(estimator: Any, reading: Reading) -> Evidence:
         weight_kind=estimator.weight_kind,
         names=None if names is None else tuple(map(str, names)),
         outputs=tuple(map(str, estimator.classes_)) if several else None,
-        held=None if reading.held.all() else reading.held,
+        held=reading.held,
         remark="" if estimator.class_weight is None else CLASS_WEIGHTS,
     )
 
 
-def to_naming(estimator: Any, held: NDArray[np.bool_]) -> Naming:
+def to_naming(estimator: Any, held: NDArray[np.bool_] | None) -> Naming:
     """What messages call the columns, and the rows: as they were handed in."""
     columns = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
-    return Naming(columns, None if held.all() else np.flatnonzero(held))
+    return Naming(columns, None if held is None else np.flatnonzero(held))
 
 
 def read_again(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None) -> Evidence:

@@ -5,7 +5,7 @@ the first sets it, the last puts it back.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -14,7 +14,8 @@ from threadpoolctl import ThreadpoolController
 
 _lock = threading.Lock()
 _holds = 0
-_libraries: list[Any] = []  # kept: looking through every loaded library takes milliseconds
+# Kept: looking through every loaded library takes milliseconds. How to get, and set, the threads.
+_libraries: list[tuple[Callable[[], int | None], Callable[[int], Any]]] = []
 _before: list[int | None] = []
 
 
@@ -25,7 +26,7 @@ def single_threaded_blas() -> Iterator[None]:
     with _lock:
         if _holds == 0:
             _libraries = _libraries or _find_libraries()
-            _before = [library.get_num_threads() for library in _libraries]
+            _before = [get() for get, _ in _libraries]
             _set_threads([1] * len(_libraries))
         _holds += 1
     try:
@@ -37,20 +38,28 @@ def single_threaded_blas() -> Iterator[None]:
                 _set_threads(_before)
 
 
-def _find_libraries() -> list[Any]:
+def _find_libraries() -> list[tuple[Callable[[], int | None], Callable[[int], Any]]]:
     # SciPy brings a BLAS of its own; one that is loaded later would not be found.
     import_module("scipy.linalg")
-    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+    return [_bind(each) for each in ThreadpoolController().select(user_api="blas").lib_controllers]
+
+
+def _bind(library: Any) -> tuple[Callable[[], int | None], Callable[[int], Any]]:
+    """A library's own functions for its threads.
+
+    From 3.8 on, threadpoolctl obeys only the thread that set OpenBLAS first and ignores all others
+    without a word; here the last hold to end need not be the first one's thread. Its way also takes
+    as long as a step on a small table.
+    """
+    if library.internal_api == "openblas" and library.threading_layer == "pthreads":
+        for name in library.check_symbols:
+            if hasattr(library.dynlib, name):
+                setter = getattr(library.dynlib, name.replace("_get_", "_set_"))
+                return getattr(library.dynlib, name), setter
+    return library.get_num_threads, library.set_num_threads
 
 
 def _set_threads(counts: Sequence[int | None]) -> None:
-    for library, count in zip(_libraries, counts, strict=True):
-        # From 3.8 on, threadpoolctl obeys only the thread that set OpenBLAS first and ignores all
-        # others without a word; here the last hold to end need not be the first one's thread.
-        release = getattr(library, "clear_controlling_thread", None)
-        if release is not None:
-            release(force=True)
+    for (_, set_threads), count in zip(_libraries, counts, strict=True):
         if count is not None:
-            library.set_num_threads(count)
-        if release is not None:
-            release(force=True)
+            set_threads(count)

@@ -8,7 +8,7 @@ dependent or constant columns, values that are not finite) is left to the genera
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from onelayer.certificate import (
 )
 from onelayer.features.dense import DenseFeatures
 from onelayer.loss import Loss, SigmoidLoss
-from onelayer.network import margin_terms
+from onelayer.network import margin_slopes, margin_terms
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers.second_order import (
     EPS,
@@ -41,10 +41,9 @@ Array = NDArray[Any]
 MOST_VALUES = 1 << 18  # 2 MiB: the standardised copy is of that size
 MOST_COLUMNS = 100  # beyond, the machinery is no longer what takes the time
 MOST_STEPS = 30
-LONG = 50_000  # values of a table that is worth a start on every few rows,
-EVERY = 5
-FIRST_STEPS = 8
-USEFUL = 1e-2  # (lambda m)^2 below which a bound of m is good enough
+FARTHEST = 4.0  # times the first Newton step: beyond, a discriminant says that rows are separated
+USEFUL = 1e-2  # (lambda m)^2 below which a bound of m is good enough to go on by
+MARGIN = 3.0  # the largest leverage's root, about so many times the mean's
 NEAR = 1.0  # lambda^2 from which a bound of m is found
 HARMFUL = 1e4  # where it is larger than this, as the allowance for rounding grows with it
 BENT = 0.5  # of a step's length: more of a bend is no small correction
@@ -63,7 +62,7 @@ class Problem:
     A: (D, m), (x - centre) / spread and, where there is a bias, a 1: loops over long rows are few.
     sign: (m,), 1 for a label of 1, else -1; s: (m,), weights.
     ridge: (D,), the penalty's curvature; 0 for the bias.
-    centre, spread: (n_x,). reach: (D,), how far a column reaches from 0.
+    centre, spread: (n_x,). reach: (D,), how far a column reaches from 0; length: of that vector.
     tol: rho at which to stop. scratch: (D, m), room for A times a factor.
     """
 
@@ -74,6 +73,7 @@ class Problem:
     centre: Array
     spread: Array
     reach: Array
+    length: float
     weight: float
     tol: float
     scratch: Array
@@ -154,8 +154,7 @@ def solve(
         problem = standardise(rows, C, fit_intercept, tol)
         point = None
         if problem is not None:
-            theta = start_at(problem, fit_intercept, start)
-            point = measure(problem, theta if start else _approach(problem, theta))
+            point = measure(problem, start_at(problem, fit_intercept, start))
         history: list[Progress] = []
         while point is not None and problem is not None:
             history.append(_tell(problem, point, len(history)))
@@ -163,8 +162,15 @@ def solve(
                 watch(history[-1])
             end = look_ahead(point)
             if end.holds(ENOUGH * tol):
-                return _finish(problem, point, end, fit_intercept, history, began)
-            point = step(problem, point) if len(history) < MOST_STEPS else None
+                found = _finish(problem, point, end, fit_intercept, history, began)
+                if watch is not None:
+                    watch(found.history[-1])
+                return found
+            before, point = point, None
+            if start is None and len(history) == 1:
+                point = _discriminate(problem, before, fit_intercept)
+            if point is None and len(history) < MOST_STEPS:
+                point = step(problem, before)
     return None
 
 
@@ -174,12 +180,30 @@ def lowers(point: Point, after: Point | None) -> bool:
     return after is not None and after.value <= point.value - 1e-4 * point.decrement**2 + level
 
 
+def _discriminate(problem: Problem, point: Point, fit_intercept: bool) -> Point | None:
+    """The point of Fisher's linear discriminant, from the base rate's; None where that is lower.
+
+    At the base rate a Newton step is a regression on the labels, of which a share R^2 of the
+    labels' variance is explained: lambda^2 of the weight. The discriminant, exact for classes that
+    are normal with one covariance, is that step times 1 / (1 - R^2) (docs/mathematics.md, part 10).
+    """
+    explained = point.decrement**2 / problem.weight
+    stretch = 1 / max(1 - explained, 1 / FARTHEST)
+    theta = point.theta - stretch * point.direction
+    if fit_intercept:  # halfway between the classes' means, the odds are those of the base rate
+        rate = 1 / (1 + math.exp(-point.theta[-1]))
+        theta[-1] = point.theta[-1] - stretch * (0.5 - rate) * explained / (rate * (1 - rate))
+    after = measure(problem, theta)
+    return after if lowers(point, after) else None
+
+
 def step(problem: Problem, point: Point) -> Point | None:
-    """The point after a full step, bent if that may be; None where it does not lower the objective.
+    """The point after a step, bent or full or short; None where none lowers the objective.
 
     The bend is what the third derivative T adds to a Newton step d: H v - T[v, v] / 2 = g is solved
     to second order by v = d + H^-1 T[d, d] / 2 (Chebyshev's method). It takes two products with the
-    table, where a step takes a Hessian, and makes four steps out of six.
+    table, where a step takes a Hessian, and makes four steps out of six. Where neither it nor the
+    full step goes down, the length log(1 + R) / R does, R the largest move of a logit.
     """
     d = point.direction
     moved = d @ problem.A
@@ -194,7 +218,9 @@ def step(problem: Problem, point: Point) -> Point | None:
         after = measure(problem, point.theta - move)
         if lowers(point, after):
             return after
-    return None
+    R = float(np.abs(moved).max())
+    after = measure(problem, point.theta - math.log1p(R) / R * d)
+    return after if after is not None and after.value < point.value else None
 
 
 def measure(problem: Problem, theta: Array) -> Point | None:
@@ -203,45 +229,70 @@ def measure(problem: Problem, theta: Array) -> Point | None:
     loss, miss, curvature = margin_terms(problem.sign * (theta @ A))
     curvature *= s
     miss *= s
-    g = ridge * theta - A @ (problem.sign * miss)
+    slope = ridge * theta
+    penalty = 0.5 * float(slope @ theta)
+    slope -= A @ (problem.sign * miss)
     half = np.multiply(A, np.sqrt(curvature), out=problem.scratch)
     H = half @ half.T
     H.ravel()[:: len(H) + 1] += ridge
-    norm = float(lapack.dlange("1", H))
-    factor, failed = lapack.dpotrf(H, lower=1, clean=0)
-    if failed or not math.isfinite(norm + float(g @ g)):
+    factor, direction, failed = lapack.dposv(H, slope, lower=1)
+    squared = float(slope @ direction)
+    if failed or not math.isfinite(squared):
         return None
-    condition, _ = lapack.dpocon(factor, norm, uplo="L")
+    squared, bias = max(squared, 0.0), float(np.add.reduce(curvature))
+    m = _bound_leverage(problem, curvature, bias, factor, squared)
+    point = Point(
+        theta,
+        float(loss @ s) + penalty,
+        penalty,
+        direction,
+        math.sqrt(squared),
+        m,
+        0.0,
+        0.0,
+        curvature,
+        miss,
+        factor,
+    )
+    # Too far for a proof, a point is there to step from.
+    return point if m * m * squared >= 1 else _allow_rounding(problem, point, H, bias)
+
+
+def _allow_rounding(problem: Problem, point: Point, H: Array, bias: float) -> Point | None:
+    """The point with what float64 may have lost; None where its factor is not to be trusted."""
+    norm = float(lapack.dlange("1", H))
+    condition, _ = lapack.dpocon(point.factor, norm, uplo="L")
     if not condition > ILL:
         return None
-    direction, _ = lapack.dpotrs(factor, g, lower=1)
-    penalty, bias = 0.5 * float(ridge @ np.square(theta)), float(curvature.sum())
-    squared = max(float(g @ direction), 0.0)
-    m = _bound_leverage(problem, curvature, factor, squared)
-    logits = EPS * float(np.abs(theta) @ problem.reach)
+    logits = EPS * float(np.abs(point.theta) @ problem.reach)
     # Each column's sum errs on its own: where columns nearly depend on each other, that may lie
     # along the least curvature there is, which is 1 / |H^-1| or more, as the condition has it.
-    apart = 2 * float(np.linalg.norm(problem.reach)) / math.sqrt(condition * norm)
-    sums = (8 * m + apart) * math.sqrt(float(miss @ miss)) + math.sqrt(2 * penalty)
-    rounding = 6 * math.sqrt(bias) * logits + EPS * sums
+    apart = 2 * problem.length / math.sqrt(condition * norm)
+    sums = (8 * point.m + apart) * math.sqrt(float(point.miss @ point.miss))
+    rounding = 6 * math.sqrt(bias) * logits + EPS * (sums + math.sqrt(2 * point.penalty))
     lost = 8 * EPS * (bias + len(H) / condition)
-    decrement = (1 + lost) * math.sqrt(squared) + rounding
-    value = float(loss @ s) + penalty
-    m *= 1 + lost
-    return Point(
-        theta, value, penalty, direction, decrement, m, rounding, lost, curvature, miss, factor
+    return point._replace(
+        decrement=(1 + lost) * point.decrement + rounding,
+        m=point.m * (1 + lost),
+        rounding=rounding,
+        lost=lost,
     )
 
 
-def _bound_leverage(problem: Problem, curvature: Array, factor: Array, squared: float) -> float:
+def _bound_leverage(
+    problem: Problem, curvature: Array, bias: float, factor: Array, squared: float
+) -> float:
     """m: a row's leverage is at most 1; or the largest one, computed, where a proof wants it."""
-    least = float(curvature.min())
+    least = float(np.minimum.reduce(curvature))
     m = 1 / math.sqrt(least) if least > 0 else math.inf
     wanted = squared <= (NEAR if m > HARMFUL else problem.tol**2)
-    if m * m * squared < USEFUL or not wanted:
+    # The leverages' mean says how small the largest may be: enough for the end or not.
+    enough, mean = 2 * ENOUGH * problem.tol, math.sqrt(len(factor) / bias)
+    ends = MARGIN * mean * squared < enough < m * squared
+    if not ends and (m * m * squared < USEFUL or not wanted):
         return m
     turned, _ = lapack.dtrtrs(factor, problem.A, lower=1)
-    return min(m, math.sqrt(float(np.einsum("ij,ij->j", turned, turned).max())))
+    return min(m, math.sqrt(float(np.maximum.reduce(np.einsum("ij,ij->j", turned, turned)))))
 
 
 def standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> Problem | None:
@@ -255,10 +306,8 @@ def standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> 
     weight = float(s.sum())
     A, scratch = np.empty((p + fit_intercept, m)), np.empty((p + fit_intercept, m))
     A[p:] = 1
-    columns = A[:p]
-    columns[:] = X.T
-    centre = columns @ s / weight if fit_intercept else np.zeros(p)
-    columns -= centre[:, None]
+    columns, centre = A[:p], s @ X / weight if fit_intercept else np.zeros(p)
+    np.subtract(X.T, centre[:, None], out=columns)
     spread = np.sqrt(np.square(columns, out=scratch[:p]) @ s / weight)
     if not (spread > NARROW * np.abs(centre)).all() or not math.isfinite(spread.sum()):
         return None
@@ -268,7 +317,8 @@ def standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> 
     reach = np.maximum(A.max(axis=1), -A.min(axis=1))
     reach[:p] += np.abs(centre) / spread  # the answer's own bias carries the centre
     sign = 2.0 * block.labels[0] - 1.0
-    return Problem(A, sign, s, ridge, centre, spread, reach, weight, tol, scratch)
+    length = math.sqrt(float(reach @ reach))
+    return Problem(A, sign, s, ridge, centre, spread, reach, length, weight, tol, scratch)
 
 
 def start_at(problem: Problem, fit_intercept: bool, given: tuple[Array, Array] | None) -> Array:
@@ -292,25 +342,6 @@ def to_parameters(problem: Problem, theta: Array, fit_intercept: bool) -> tuple[
     return W, b[:, None]
 
 
-def _approach(problem: Problem, theta: Array) -> Array:
-    """The first steps on every few rows, where steps on all of them would be wasted."""
-    if problem.A.size < LONG:
-        return theta
-    few = replace(
-        problem,
-        A=np.ascontiguousarray(problem.A[:, ::EVERY]),
-        sign=np.ascontiguousarray(problem.sign[::EVERY]),
-        s=EVERY * problem.s[::EVERY],
-        scratch=np.empty_like(problem.A[:, ::EVERY], order="C"),
-    )
-    point, steps = measure(few, theta), 0
-    enough = 0.04 * EVERY * len(theta)  # lambda^2: below it, the other rows matter more
-    while point is not None and point.decrement**2 > enough and steps < FIRST_STEPS:
-        theta, steps = point.theta - point.direction, steps + 1
-        point = step(few, point)
-    return theta if point is None else point.theta
-
-
 def _tell(problem: Problem, point: Point, iteration: int) -> Progress:
     cost = (point.value - point.penalty) / problem.weight
     return Progress(iteration, cost, point.value, point.rho, 1.0 if iteration else 0.0)
@@ -327,13 +358,15 @@ def _finish(
     """Take the free last step."""
     theta = point.theta - point.direction
     value, passes = end.value, len(history)
+    penalty = 0.5 * float(problem.ridge @ np.square(theta))
     if point.m * point.decrement**3 > SURE * value:  # the parabola no longer tells it to the digit
-        loss, _, _ = margin_terms(problem.sign * (theta @ problem.A))
-        value = float(loss @ problem.s) + 0.5 * float(problem.ridge @ np.square(theta))
+        loss, _ = margin_slopes(problem.sign * (theta @ problem.A))
+        value = float(loss @ problem.s) + penalty
         passes += 1
     W, b = to_parameters(problem, theta, fit_intercept)
-    cost = max(value - 0.5 * float(problem.ridge @ np.square(theta)), 0.0) / problem.weight
+    cost = max(value - penalty, 0.0) / problem.weight
     gap, rho = max(end.gap, 0.5 * SMALLEST_RHO**2), max(end.rho, SMALLEST_RHO)
+    last = Progress(len(history), cost, value, rho, 1.0)
     return Solution(
         W=W,
         b=b,
@@ -346,5 +379,5 @@ def _finish(
         seconds=time.perf_counter() - began,
         iterations=len(history),
         solver="newton",
-        history=tuple(history),
+        history=(*history, last),
     )

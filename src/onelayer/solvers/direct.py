@@ -304,7 +304,9 @@ def standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> 
         return None
     m, p = X.shape
     weight = float(s.sum())
-    A, scratch = np.empty((p + fit_intercept, m)), np.empty((p + fit_intercept, m))
+    # In one piece, which the allocator keeps for the next fit: two it would give back to the system,
+    # and new pages take as long as all the rest.
+    A, scratch = np.empty((2, p + fit_intercept, m))
     A[p:] = 1
     columns, centre = A[:p], s @ X / weight if fit_intercept else np.zeros(p)
     np.subtract(X.T, centre[:, None], out=columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from onelayer.table.values import is_text, map_texts, missing_numbers, missing_w
 
 MISSING = -1
 UNSEEN = -2
+FEW = 16
 
 
 def written(column: str, dtype: pl.DataType) -> pl.Expr:
@@ -80,11 +82,23 @@ def read_levels(raw: pl.Series, na: Sequence[str]) -> pl.Series:
     """Return a column's values as names; null where missing."""
     texts = raw.alias("value").to_frame().select(written("value", raw.dtype))["value"]
     different = texts.drop_nulls().unique()
-    names = name_levels(different, na)
+    names = name_few(different, na)
     if (changed := (names != different).fill_null(True)).any():
         old, new = different.filter(changed), names.filter(changed)
         texts = texts.replace(old, new)
     return texts
+
+
+def name_few(different: pl.Series, na: Sequence[str]) -> pl.Series:
+    """`name_levels`, which is remembered of few texts: a target's are asked for once a batch."""
+    if len(different) > FEW:
+        return name_levels(different, na)
+    return pl.Series(_name_few(tuple(different), tuple(na)), dtype=pl.String)
+
+
+@lru_cache(maxsize=64)
+def _name_few(texts: tuple[str, ...], na: tuple[str, ...]) -> tuple[str | None, ...]:
+    return tuple(name_levels(pl.Series(texts, dtype=pl.String), na))
 
 
 def quick_codes(column: str, dtype: pl.DataType, levels: Sequence[str]) -> pl.Expr:

@@ -15,6 +15,9 @@ MOST_TEXTS = 100_000
 MOST_ODD = 1_000
 """Different texts that are no numbers, of a column of very many different texts."""
 
+FEW_WAITING = 10_000
+"""Values of batches, counted, that wait to be merged."""
+
 MOST_NUMBERS = CODES_DIFFERENT[1]
 """Different whole numbers that are counted: with more they are no codes."""
 
@@ -25,20 +28,30 @@ class Tally:
 
     Attributes
     ----------
-    counts : columns `value` and `rows`; complete unless `many`
-    many : there are too many different values, and `counts` has only those that are no numbers
     missing : training rows without a value, as the file has it (words for missing not counted)
     aside : texts that are no numbers, of rows that are not trained on
     """
 
     dtype: pl.DataType
-    counts: pl.DataFrame = field(init=False)
-    many: bool = False
     missing: int = 0
     aside: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.counts = pl.DataFrame(schema={"value": self.dtype, "rows": pl.Int64})
+        self._counts = pl.DataFrame(schema={"value": self.dtype, "rows": pl.Int64})
+        self._waiting: list[pl.DataFrame] = []
+        self._many = False
+
+    @property
+    def counts(self) -> pl.DataFrame:
+        """Columns `value` and `rows`, in the order of the values; complete unless `many`."""
+        self._merge()
+        return self._counts
+
+    @property
+    def many(self) -> bool:
+        """Too many values are different, and `counts` has only those that are no numbers."""
+        self._merge()
+        return self._many
 
     @property
     def is_counted(self) -> bool:
@@ -61,11 +74,11 @@ class Tally:
         column = column.drop_nulls().alias("value")
         if is_text(self.dtype):
             column = column.cast(pl.String)
-        if self.many:
+        if self._many:
             if not is_text(self.dtype):
                 return
             column = _find_odd(column)
-        self._merge(column.value_counts(name="rows").with_columns(pl.col("rows").cast(pl.Int64)))
+        self._add(column.value_counts(name="rows"))
 
     def merge(self, other: Tally) -> None:
         """Add what was counted in other rows."""
@@ -77,27 +90,37 @@ class Tally:
             self._keep_odd()
         elif self.many and not other.many:
             counts = counts.filter(self._is_odd(counts["value"]))
-        if counts.height:
-            self._merge(counts)
+        self._add(counts)
 
     def _keep_odd(self) -> None:
         """There are too many values to be counted: keep those that are no numbers."""
-        self.many = True
-        self.counts = self.counts.filter(self._is_odd(self.counts["value"]))
+        self._many = True
+        self._counts = self._counts.filter(self._is_odd(self._counts["value"]))
 
     def _is_odd(self, values: pl.Series) -> pl.Series:
         odd = _find_odd(values).to_list() if is_text(self.dtype) else []
         return values.is_in(odd)
 
-    def _merge(self, found: pl.DataFrame) -> None:
-        both = pl.concat([self.counts.cast({"value": found["value"].dtype}), found])
-        self.counts = both.group_by("value").agg(pl.col("rows").sum()).sort("value")
+    def _add(self, found: pl.DataFrame) -> None:
+        """Take in counts: of a few values, some batches' at once, which costs as much as one's."""
+        if found.height:
+            self._waiting.append(found.with_columns(pl.col("rows").cast(pl.Int64)))
+        if sum(counts.height for counts in self._waiting) > FEW_WAITING or self._many:
+            self._merge()
+
+    def _merge(self) -> None:
+        if not self._waiting:
+            return
+        kind = self._waiting[0]["value"].dtype
+        both = pl.concat([self._counts.cast({"value": kind}), *self._waiting])
+        self._waiting = []
+        self._counts = both.group_by("value").agg(pl.col("rows").sum()).sort("value")
         most = MOST_TEXTS if is_text(self.dtype) else MOST_NUMBERS
-        if not self.many and self.counts.height > most:
+        if not self._many and self._counts.height > most:
             self._keep_odd()
-        if self.many and self.counts.height > MOST_ODD:
-            self.counts = self.counts.sort(["rows", "value"], descending=[True, False])
-            self.counts = self.counts.head(MOST_ODD)
+        if self._many and self._counts.height > MOST_ODD:
+            self._counts = self._counts.sort(["rows", "value"], descending=[True, False])
+            self._counts = self._counts.head(MOST_ODD)
 
 
 def _find_odd(texts: pl.Series) -> pl.Series:

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from onelayer.errors import InputError
-from onelayer.table.levels import name_levels, written
+from onelayer.table.levels import name_few, name_levels, written
 from onelayer.table.values import (
     is_nested,
     list_some,
@@ -85,7 +85,7 @@ def _label(raw: pl.Series, target: Target, na: Sequence[str]) -> NDArray[np.floa
     meanings = {_key(name): 0.0 for name in target.negative} | {_key(target.positive): 1.0}
 
     def find(different: pl.Series) -> NDArray[np.float64]:
-        names = name_levels(different, na)
+        names = name_few(different, na)
         return np.array([np.nan if n is None else meanings.get(_key(n), other) for n in names])
 
     labels: NDArray[np.float64] = map_texts(texts, find, null=np.nan)

@@ -74,6 +74,8 @@ def missing_numbers(na: Sequence[str]) -> list[float]:
     >>> missing_numbers(["-999", "none"])
     [-999.0]
     """
+    if not na:  # nearly always, and asked for once a column and batch
+        return []
     numbers = pl.Series(list(na), dtype=pl.String).str.strip_chars().cast(pl.Float64, strict=False)
     return [float(number) for number in numbers.drop_nulls()]
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.bigger.make import HELD, TARGET, YES
 from benchmarks.bigger.ways import WAYS
+from benchmarks.peak import read_peak
 
 
 def run(way: str, folder: Path, work: Path) -> dict[str, Any]:
@@ -22,12 +23,13 @@ def run(way: str, folder: Path, work: Path) -> dict[str, Any]:
     began = time.perf_counter()
     chances, facts = WAYS[way][1](folder, work)
     seconds = time.perf_counter() - began
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    used = [resource.getrusage(each) for each in who]
+    own, children = (
+        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     told = {
         "seconds": seconds,
-        "cpu_seconds": sum(each.ru_utime + each.ru_stime for each in used),
-        "peak_mb": max(each.ru_maxrss for each in used) / 1e3,
+        "cpu_seconds": sum(each.ru_utime + each.ru_stime for each in (own, children)),
+        "peak_mb": max(read_peak() or own.ru_maxrss, children.ru_maxrss) / 1e3,
         "log_loss": judge(folder, chances) if len(chances) else None,
     }
     return told | facts

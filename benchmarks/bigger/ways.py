@@ -6,8 +6,8 @@ and facts worth telling. Each runs in a process of its own (`child.py`), at its 
 for the strength of the penalty (that of C = 1 where it has one) and what it needs to read the rows.
 """
 
+import math
 import os
-import resource
 import statistics
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bigger.make import HELD, LEVELS, NUMBERS, TARGET, TRAINED, YES
+from benchmarks.peak import read_peak
 
 Array = NDArray[Any]
 Found = tuple[Array, dict[str, Any]]
@@ -48,7 +49,7 @@ def train_onelayer(folder: Path, work: Path) -> Found:
     )
     facts = {
         "pass_seconds": statistics.median(passes.values()),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "peak_mb": (read_peak() or math.nan) / 1e3,
         "note": f"proved within {model.certificate.rho:.0e} standard errors",
     }
     return model.predict_proba(next((folder / HELD).glob("*.parquet")))[:, 1], facts

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from benchmarks.peak import read_peak, read_status
 from benchmarks.race import ours, peers
 from benchmarks.race.problem import Facts, Problem, judge
 from benchmarks.race.solvers import Fits, Options, Solver, gather
@@ -71,7 +72,7 @@ class Bench:
         """Time the fit; judge what it found."""
         before = _reset_peak()
         seconds, fitted = self._time(options)
-        peak = _read_peak()
+        peak = read_peak()
         timings = [seconds]
         while sum(timings) < SHORT and len(timings) < MOST_CALLS:
             timings.append(self._time(options)[0])
@@ -146,19 +147,7 @@ def _reset_peak() -> float | None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except (OSError, AttributeError):
         return None
-    return _read_status("VmRSS:")
-
-
-def _read_peak() -> float | None:
-    return _read_status("VmHWM:")
-
-
-def _read_status(word: str) -> float | None:
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((float(line.split()[1]) for line in lines if line.startswith(word)), None)
+    return read_status("VmRSS:")
 
 
 def _first_line(error: Exception) -> str:

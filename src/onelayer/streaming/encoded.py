@@ -1,6 +1,8 @@
 """Rows of a raw table as the solver takes them: those to train on, and those held out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,12 +10,34 @@ from numpy.typing import NDArray
 from onelayer.blocks import Block, ClassFactors, weigh_classes
 from onelayer.encoding import to_features
 from onelayer.labelling import Labelled
+from onelayer.rows.ahead import make_ahead
 from onelayer.streaming.threshold import Spent
 from onelayer.table.schema import Schema, read_weights
 from onelayer.table.stream import Batch
 from onelayer.table.survey import Split
 from onelayer.thresholds.choice import Costs
 from onelayer.thresholds.costs import read_costs
+
+
+class Marked(NamedTuple):
+    """A batch, and of its rows which are there, which held out, the labels and the weights."""
+
+    batch: Batch
+    there: NDArray[np.bool_]
+    held: NDArray[np.bool_]
+    labels: NDArray[np.int8]
+    weights: NDArray[np.float64]
+
+
+def encode_batches(
+    schema: Schema, split: Split, batches: Iterator[Batch], costs: Costs | None = None
+) -> Iterator[tuple[int, Block, Block]]:
+    """`encode_batch` of each, while the next are read and marked in threads of their own."""
+    with closing(make_ahead(batches)) as coming:
+        marked = make_ahead(_mark(schema, split, batch, costs) for batch in coming)
+        with closing(marked):
+            for each in marked:
+                yield _encode(schema, each)
 
 
 def encode_batch(
@@ -25,6 +49,11 @@ def encode_batch(
     ------
     InputError: a cost is missing or no number, though it is needed only later.
     """
+    return _encode(schema, _mark(schema, split, batch, costs))
+
+
+def _mark(schema: Schema, split: Split, batch: Batch, costs: Costs | None) -> Marked:
+    """Read what decides a row's use."""
     table = batch.table
     there, held = split.apply(batch.first, table)
     labels = schema.labels(table)
@@ -33,8 +62,13 @@ def encode_batch(
     weights = np.broadcast_to(1.0, len(labels))
     if schema.weight is not None:
         weights = read_weights(table, schema.weight, split.na, some=False)
-    features = to_features(schema.encode(table))
-    whole = Block(features, np.nan_to_num(labels)[None].astype(np.int8), weights)
+    return Marked(batch, there, held, np.nan_to_num(labels).astype(np.int8), weights)
+
+
+def _encode(schema: Schema, marked: Marked) -> tuple[int, Block, Block]:
+    """Read the features, and part the rows."""
+    batch, there, held, labels, weights = marked
+    whole = Block(to_features(schema.encode(batch.table)), labels[None], weights)
     return len(there), _choose(whole, there & ~held), _choose(whole, held)
 
 

@@ -33,7 +33,7 @@ from onelayer.rows.partitioned import ClusterRows
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.stored import from_stored, to_stored
 from onelayer.streaming.asked import USUAL_PASSES, Means, Settings
-from onelayer.streaming.encoded import encode_batch, label_held, spend_on, stack_spent
+from onelayer.streaming.encoded import encode_batches, label_held, spend_on, stack_spent
 from onelayer.streaming.seen import see_scores
 from onelayer.streaming.telling import Telling
 from onelayer.streaming.threshold import Spent, settle_threshold
@@ -52,6 +52,7 @@ Array = NDArray[Any]
 
 SAMPLE_SHARE = 8  # one part in so many of the memory for the solver's sample,
 BATCH_SHARE = 48  # and for a batch of raw rows, which is decoded, encoded and copied on the way
+GROUP_SHARE = 12  # for a row group that is decoded at once: three may be there at a time
 LARGER = 3  # times as many rows are taken at a time where a row group is then read whole
 RANKED_SHARE = 10  # and for the scores of rows held out, as they are ranked:
 RANKED_BYTES = 64  # with what it takes to sort them
@@ -73,12 +74,15 @@ class Run:
         settings: Settings,
         workspace: Workspace,
     ) -> None:
-        self.source, self.split, self.means, self.workspace = source, split, means, workspace
+        self.source = replace(source, room=means.memory // GROUP_SHARE)
+        self.split, self.means, self.workspace = split, means, workspace
         self.settings = settings
-        width = max(1, len(source.schema))
+        width, group = max(1, len(source.schema)), source.group_rows
         self.batch_rows = max(1_000, means.memory // BATCH_SHARE // (16 * width))
-        if self.batch_rows < source.group_rows <= LARGER * self.batch_rows:
-            self.batch_rows = source.group_rows
+        if self.batch_rows < group <= LARGER * self.batch_rows:
+            self.batch_rows = group
+        elif self.batch_rows < group:  # parts of a group, so that none is made of two
+            self.batch_rows = -(-group // -(-group // self.batch_rows))
         self.telling = Telling(means, source)
 
     def settle(self, choices: Mapping[str, Any]) -> Schema | Table:
@@ -183,12 +187,8 @@ class Run:
 
     def _encode_from(self, schema: Schema, row: int) -> Iterator[tuple[int, Block, Block]]:
         """The batches from a row on, encoded."""
-        with closing(make_ahead(self.source.batches(self.batch_rows, start=row))) as batches:
-            for batch in batches:
-                yield self._encode(schema, batch)
-
-    def _encode(self, schema: Schema, batch: Batch) -> tuple[int, Block, Block]:
-        return encode_batch(schema, self.split, batch, self.settings.costs)
+        batches = self.source.batches(self.batch_rows, start=row)
+        return encode_batches(schema, self.split, batches, self.settings.costs)
 
     def _note(self, trained: CacheWriter, held: CacheWriter, read: int) -> None:
         trained.flush()
@@ -282,8 +282,7 @@ class Run:
 
     def _read(self, schema: Schema, name: str) -> Iterator[Block]:
         """The rows of one use, encoded as they are read from the table."""
-        for batch in make_ahead(self.source.batches(self.batch_rows)):
-            _, trained, held = self._encode(schema, batch)
+        for _, trained, held in self._encode_from(schema, 0):
             yield held if name == HELD else trained
 
     def _fit(

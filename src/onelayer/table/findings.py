@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -79,15 +79,21 @@ class Findings:
 
     def add(self, first: int, table: Table) -> None:
         """See the rows of a batch, the first of which has the number `first`."""
-        labelled = self.split.find_labelled(table)
+        self.see(first, table, self.split.find_labelled(table))
+
+    def see(self, first: int, table: Table, labelled: NDArray[np.bool_]) -> None:
+        """`add`, given which of the rows have a target."""
         there, held = self.split.choose(first, table, labelled)
-        self.sample.add(first, table)
         frame = table.frame
         self.tallies = self.tallies or {name: Tally(kind) for name, kind in frame.schema.items()}
         self.targets = self.targets or Tally(frame.schema[self.split.target])
         trained, others = _part(frame, there & ~held)
-        map_in_threads(partial(_tally, self.tallies, trained, others), list(self.tallies))
-        self.targets.count(frame[self.split.target])
+        tasks: list[Callable[[], None]] = [
+            partial(self.sample.add, first, table),
+            partial(self.targets.count, frame[self.split.target]),
+            *(partial(_tally, self.tallies, trained, others, name) for name in self.tallies),
+        ]
+        map_in_threads(lambda task: task(), tasks)
         self.n_rows, self.n_there = self.n_rows + frame.height, self.n_there + int(there.sum())
         self.n_labelled += int(labelled.sum())
         self.n_held += int(held.sum())

@@ -31,6 +31,10 @@ from onelayer.table.widening import merge_schemas
 WHOLE_ROWS = 1 << 17
 """Rows read at a time where all are wanted."""
 
+GROUP_BYTES = 32_000_000
+"""A row group of Parquet up to this size is decoded at once: its parts cost up to five times that
+of the whole, as each is decoded from the group's begin."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -56,6 +60,8 @@ class Stream:
         What it is read from, with the columns that each has the same value of in all rows.
     na
         The user's own words for a missing value; every batch carries them.
+    room
+        Bytes up to which a row group is decoded at once and cut afterwards.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Stream:
     fingerprint: str
     sources: tuple[tuple[Source, Mapping[str, str | None]], ...]
     na: tuple[str, ...] = ()
+    room: int = GROUP_BYTES
 
     @property
     def rows(self) -> int | None:
@@ -80,6 +87,11 @@ class Stream:
         """Rows of the largest row group of a Parquet file: to decode it in parts costs more."""
         files = [source for source, _ in self.sources if isinstance(source, ParquetFile)]
         return max((file.group_rows for file in files), default=0)
+
+    def _rows_at_once(self, source: Source, rows: int) -> int:
+        if isinstance(source, ParquetFile) and source.largest_piece <= self.room:
+            return max(rows, source.group_rows)
+        return rows
 
     def batches(
         self,
@@ -151,7 +163,7 @@ class Stream:
             else pl.lit(fixed[name], pl.String).alias(name)
             for name in columns
         ]
-        for piece in source.read(start, rows, own):
+        for piece in source.read(start, self._rows_at_once(source, rows), own):
             # Values that are the same in all rows have no number of rows of their own.
             yield piece.with_frame(piece.frame.with_columns(each).select(columns))
 

@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from onelayer.errors import InputError
+from onelayer.rows.ahead import make_ahead
 from onelayer.rows.lots import hold_out
 from onelayer.table.findings import Findings
 from onelayer.table.findings import Split as Split
@@ -105,9 +106,10 @@ def take_survey(
         For a table without rows or without the target, and for weights that are none.
     """
     found: Findings | None = None
-    for first, table in batches:
+    marked = ((first, table, split.find_labelled(table)) for first, table in batches)
+    for first, table, labelled in make_ahead(marked):
         found = found or Findings(split, sample_size(table.frame.width))
-        found.add(first, table)
+        found.see(first, table, labelled)
         if watch is not None:
             watch(found.n_rows)
     return close_survey(found, name)

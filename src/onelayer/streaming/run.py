@@ -43,7 +43,7 @@ from onelayer.table.plan import lay_out
 from onelayer.table.reading import Table
 from onelayer.table.reference import Bins, Reference, bin_columns
 from onelayer.table.schema import Schema
-from onelayer.table.stream import Batch, Stream
+from onelayer.table.stream import Stream
 from onelayer.table.survey import Split, Survey, find_trained, infer_from_survey, take_survey
 from onelayer.thresholds.costs import read_costs
 from onelayer.workspace import Workspace, free_bytes
@@ -52,7 +52,8 @@ Array = NDArray[Any]
 
 SAMPLE_SHARE = 8  # one part in so many of the memory for the solver's sample,
 BATCH_SHARE = 48  # and for a batch of raw rows, which is decoded, encoded and copied on the way
-GROUP_SHARE = 12  # for a row group that is decoded at once: three may be there at a time
+GROUP_SHARE = 12  # for a row group that is decoded at once (three may be there at a time), of what
+GIVEN_ANYWAY = 128_000_000  # is there beyond this: blocks, threads and polars take as much
 LARGER = 3  # times as many rows are taken at a time where a row group is then read whole
 RANKED_SHARE = 10  # and for the scores of rows held out, as they are ranked:
 RANKED_BYTES = 64  # with what it takes to sort them
@@ -74,7 +75,7 @@ class Run:
         settings: Settings,
         workspace: Workspace,
     ) -> None:
-        self.source = replace(source, room=means.memory // GROUP_SHARE)
+        self.source = replace(source, room=(means.memory - GIVEN_ANYWAY) // GROUP_SHARE)
         self.split, self.means, self.workspace = split, means, workspace
         self.settings = settings
         width, group = max(1, len(source.schema)), source.group_rows

@@ -3,6 +3,7 @@
 import errno
 import gc
 import threading
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -92,6 +93,16 @@ def test_rows_are_taken_in_the_order_asked_for(tmp_path, monkeypatch):
     assert_same(rows.take(chosen), block.take(chosen))
     again = ReadRows(lambda: read(block, 411), rows.layout, 3_000, 2)
     assert_same(again.take(chosen), block.take(chosen))
+
+
+@pytest.mark.parametrize("words", [0, 7])
+def test_few_of_many_rows_are_the_same_rows(tmp_path, words):
+    block = make_block(9_000, words)
+    rows = FileRows(write(tmp_path, block), 2).by_class((0.5, 3.0))
+    chosen = np.array([8_999, 3, 4_500])
+    expected = block.take(chosen)
+    weights = expected.weights * np.where(expected.labels[0] > 0, 3.0, 0.5)
+    assert_same(rows.take(chosen), replace(expected, weights=weights))
 
 
 def read(block, step):

@@ -9,8 +9,8 @@ files never count as memory of the process.
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +27,8 @@ Array = NDArray[Any]
 
 NUMBERS, BITS, CODES, LABELS, WEIGHTS = "numbers", "bits", "codes", "labels", "weights"
 PLACES, ENDS = "places", "ends"
+FEATURES = (NUMBERS, BITS, CODES)
+SCATTERED = 500  # rows of which less than one is wanted are not read whole
 
 
 @dataclass(frozen=True)
@@ -156,13 +158,24 @@ class Cache:
 
     def read_features(self, start: int, stop: int) -> MixedFeatures:
         """The features of these rows."""
-        names = (NUMBERS, BITS, CODES)
-        parts = {n: self._read_part(n, start, stop) for n in names if n in self.layout.widths}
-        m = stop - start
+        parts = {name: self._read_part(name, start, stop) for name in self._own(FEATURES)}
+        return self._join(parts, stop - start, self._words(start, stop))
+
+    def pick(self, numbers: NDArray[np.intp]) -> Block:
+        """The rows of these numbers, without words, one after the other: for few of many rows."""
+        m = len(numbers)
+        parts = {name: self._pick_part(name, numbers) for name in self._own(self.layout.widths)}
+        weights = parts[WEIGHTS][:, 0] if WEIGHTS in parts else np.broadcast_to(1.0, m)
+        return Block(self._join(parts, m, None), parts[LABELS].T, weights)
+
+    def _own(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if name in self.layout.widths]
+
+    def _join(
+        self, parts: dict[str, Array], m: int, words: sparse.csr_array | None
+    ) -> MixedFeatures:
         codes = parts.get(CODES, np.zeros((m, 0), np.int32))
-        return MixedFeatures(
-            self._join_numbers(parts, m), codes, self.layout.level_counts, self._words(start, stop)
-        )
+        return MixedFeatures(self._join_numbers(parts, m), codes, self.layout.level_counts, words)
 
     def read_labels(self, start: int, stop: int) -> Array:
         """Their labels, (1, rows)."""
@@ -178,6 +191,14 @@ class Cache:
         kind, each = self.layout.widths[name]
         return self._read(name, kind, start * each, (stop - start) * each).reshape(-1, each)
 
+    def _pick_part(self, name: str, numbers: NDArray[np.intp]) -> Array:
+        kind, each = self.layout.widths[name]
+        out, size = np.empty((len(numbers), each), dtype=kind), each * kind.itemsize
+        view = out.data.cast("B")
+        for k, number in enumerate(numbers.tolist()):
+            self._fill(name, view[k * size : (k + 1) * size], number * size)
+        return out
+
     def close(self) -> None:
         """Close its files: as long as they are open, their room on the disk is not free."""
         for descriptor in self._files.values():
@@ -186,7 +207,11 @@ class Cache:
 
     def _read(self, name: str, kind: np.dtype[Any], first: int, count: int) -> Array:
         out = np.empty(count, dtype=kind)
-        view, place = out.data.cast("B"), first * kind.itemsize
+        self._fill(name, out.data.cast("B"), first * kind.itemsize)
+        return out
+
+    def _fill(self, name: str, view: memoryview, place: int) -> None:
+        """Read from a place of a file on, as much as the view holds."""
         with _naming(self.folder):
             while view:
                 read = os.preadv(self._files[name], [view], place)
@@ -196,7 +221,6 @@ class Cache:
                         "without --resume"
                     )
                 view, place = view[read:], place + read
-        return out
 
     def _join_numbers(self, parts: dict[str, Array], m: int) -> Array:
         bits = np.array(self.layout.bits, dtype=bool)
@@ -255,6 +279,13 @@ class CachedBlock(Block):
         if self._watch is not None:
             self._watch()
         return self._cache.read_features(self._start, self._stop)
+
+    def take(self, indices: Array) -> Block:
+        if SCATTERED * len(indices) > self.n_rows or self._cache.layout.n_words:
+            return super().take(indices)
+        found = self._cache.pick(self._start + indices)
+        weights = weigh_classes(found.labels[0], found.weights, self._factors)
+        return replace(found, weights=weights)
 
     @cached_property
     def labels(self) -> Array:

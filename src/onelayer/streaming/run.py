@@ -51,9 +51,10 @@ from onelayer.workspace import Workspace, free_bytes
 Array = NDArray[Any]
 
 SAMPLE_SHARE = 8  # one part in so many of the memory for the solver's sample,
-BATCH_SHARE = 48  # and for a batch of raw rows, which is decoded, encoded and copied on the way
-GROUP_SHARE = 12  # for a row group that is decoded at once (three may be there at a time), of what
-GIVEN_ANYWAY = 128_000_000  # is there beyond this: blocks, threads and polars take as much
+BATCH_SHARE = 48  # and for a batch of raw rows, which is decoded, encoded and copied on the way;
+ROOMY_SHARE = 16  # or of what is there beyond this, which blocks, threads and polars take anyway:
+TAKEN_ANYWAY = 128_000_000  # larger batches are worth it, as each column of one costs some calls
+GROUP_SHARE = 12  # of that, for a row group that is decoded at once: three may be there at a time
 LARGER = 3  # times as many rows are taken at a time where a row group is then read whole
 RANKED_SHARE = 10  # and for the scores of rows held out, as they are ranked:
 RANKED_BYTES = 64  # with what it takes to sort them
@@ -75,11 +76,13 @@ class Run:
         settings: Settings,
         workspace: Workspace,
     ) -> None:
-        self.source = replace(source, room=(means.memory - GIVEN_ANYWAY) // GROUP_SHARE)
+        roomy = means.memory - TAKEN_ANYWAY
+        self.source = replace(source, room=roomy // GROUP_SHARE)
         self.split, self.means, self.workspace = split, means, workspace
         self.settings = settings
         width, group = max(1, len(source.schema)), source.group_rows
-        self.batch_rows = max(1_000, means.memory // BATCH_SHARE // (16 * width))
+        batch = max(means.memory // BATCH_SHARE, roomy // ROOMY_SHARE)
+        self.batch_rows = max(1_000, batch // (16 * width))
         if self.batch_rows < group <= LARGER * self.batch_rows:
             self.batch_rows = group
         elif self.batch_rows < group:  # parts of a group, so that none is made of two

@@ -135,7 +135,7 @@ class Cells:
         return replace(self, places=self.places[start:stop])
 
     def take(self, indices: Array) -> "Cells":
-        return replace(self, places=self.places[indices])
+        return replace(self, places=self.places.take(indices, axis=0))
 
     def add_linear(self, w: Array, to: Array) -> None:
         """Add X w."""

@@ -68,7 +68,9 @@ class GroupedFeatures:
         return self.rows(start, stop)
 
     def take(self, indices: Array) -> "GroupedFeatures":
-        return replace(self, cells=self.cells.take(indices), numbers=self.numbers[indices])
+        return replace(
+            self, cells=self.cells.take(indices), numbers=self.numbers.take(indices, axis=0)
+        )
 
     def linear(self, W: Array) -> Array:
         Z = np.ascontiguousarray(W[:, self.columns_of_numbers] @ self.numbers.T)
@@ -159,24 +161,26 @@ def group_columns(features: SparseFeatures) -> GroupedFeatures | None:
         runs = find_runs(part)
         if len(runs) - 1 > MOST_RUNS * features.row_values:
             return None
-    X = features.values
-    run = np.repeat(np.arange(len(runs) - 1), np.diff(runs))  # of each column
+    X, run = features.values, np.repeat(np.arange(len(runs) - 1), np.diff(runs))
     even = np.ones(len(runs) - 1, dtype=bool)
     even[run[X.indices[X.data != 1]]] = False
     numeric, kinds = np.flatnonzero(~even[run]), np.flatnonzero(even)
     if len(numeric) > len(kinds):
         return None
-    n, p = X.shape
-    row = np.repeat(np.arange(n), np.diff(X.indptr))
-    indices, numbers = X.indices, np.zeros((n, len(numeric)))
-    if len(numeric):
-        place = np.full(p, -1)
-        place[numeric] = np.arange(len(numeric))
-        held = even[run][indices]
-        own = np.flatnonzero(~held)
-        numbers[row[own], place[indices[own]]] = X.data[own]
-        row, indices = row[held], indices[held]
-    return GroupedFeatures(_to_cells((row, indices), n, runs, kinds), numbers, numeric)
+    filled = np.add.reduceat(np.bincount(X.indices, minlength=len(run)), runs[:-1])
+    # A row that fills no column of a run has a level of its own there, which is no column.
+    missing = (filled < features.n_rows)[kinds]
+    coder = _Coder(runs, kinds, numeric, missing)
+    cells = Cells.room(features.n_rows, coder.counts)
+    numbers = np.zeros((features.n_rows, len(numeric)))
+    for start in range(0, features.n_rows, PIECE):  # what is made of a piece stays in cache
+        part = features.rows(start, start + PIECE).values
+        cells.fill(start, coder.code(part), coder.counts)
+        if len(numeric):
+            coder.number(part, numbers[start : start + PIECE])
+    levels = sparse.csr_array(cells.join.levels @ coder.columns())
+    cells = replace(cells, join=replace(cells.join, levels=levels))
+    return GroupedFeatures(cells, numbers, numeric)
 
 
 def find_runs(features: SparseFeatures) -> NDArray[np.intp]:
@@ -194,30 +198,43 @@ def find_runs(features: SparseFeatures) -> NDArray[np.intp]:
     return np.array(runs, dtype=np.intp)
 
 
-def _to_cells(filled: tuple[Array, Array], n: int, runs: Array, kinds: Array) -> Cells:
-    """The cells of n rows from the rows and columns that hold 1.
+class _Coder:
+    """What the runs of columns are: categories `kinds`, some with rows `missing`, and numbers."""
 
-    A row that fills no column of a run has a level of its own there, which is no column.
-    """
-    row, column = filled
-    p, widths, count = int(runs[-1]), np.diff(runs)[kinds], len(kinds)
-    kind = np.zeros(p, dtype=np.int32)
-    level = np.zeros(p, dtype=np.int32)
-    for k, start in enumerate(runs[kinds]):
-        own = slice(start, start + widths[k])
-        kind[own], level[own] = k, np.arange(widths[k])
-    codes = np.tile(widths.astype(np.int32), n)
-    codes[row * count + kind[column]] = level[column]
-    missing = np.bincount(kind[column], minlength=count) < n
-    counts = tuple((widths + missing).tolist())
-    columns = np.concatenate(
-        [
-            np.append(np.arange(runs[k], runs[k + 1]), np.full(int(gone), -1))
-            for k, gone in zip(kinds, missing, strict=True)
-        ]
-    ).astype(np.intp)
-    real = np.flatnonzero(columns >= 0)
-    chosen = sparse.csr_array((np.ones(len(real)), (real, columns[real])), shape=(len(columns), p))
-    cells = Cells.of(codes.reshape(n, count), counts)
-    levels = sparse.csr_array(cells.join.levels @ chosen)
-    return replace(cells, join=replace(cells.join, levels=levels))
+    def __init__(self, runs: Array, kinds: Array, numeric: Array, missing: Array) -> None:
+        self.runs, self.kinds, self.numeric, self.missing = runs, kinds, numeric, missing
+        self.widths = np.diff(runs)[kinds].astype(np.int32)
+        self.counts = tuple((self.widths + missing).tolist())
+        # Numbers go to a place of their own beside each row's codes.
+        self.kind = np.full(int(runs[-1]), len(kinds), dtype=np.int32)
+        self.level = np.zeros(int(runs[-1]), dtype=np.int32)
+        for k, (start, width) in enumerate(zip(runs[kinds], self.widths, strict=True)):
+            self.kind[start : start + width] = k
+            self.level[start : start + width] = np.arange(width)
+
+    def code(self, X: Any) -> Array:
+        """The codes of some rows, (n, categories + 1)."""
+        row = np.arange(X.shape[0]) * (len(self.kinds) + 1)
+        codes = np.tile(np.append(self.widths, np.int32(0)), X.shape[0])
+        places = np.repeat(row, np.diff(X.indptr)) + self.kind.take(X.indices)
+        codes[places] = self.level.take(X.indices)
+        return codes.reshape(X.shape[0], -1)
+
+    def number(self, X: Any, to: Array) -> None:
+        """Set the numbers of some rows, (n, numeric columns)."""
+        own = np.flatnonzero(self.kind.take(X.indices) == len(self.kinds))
+        row = np.searchsorted(X.indptr, own, side="right") - 1
+        to[row, np.searchsorted(self.numeric, X.indices[own])] = X.data[own]
+
+    def columns(self) -> Any:
+        """Which column each category's level is, (levels, columns), 0 and 1."""
+        ends = self.runs[self.kinds] + self.widths
+        columns = np.concatenate(
+            [
+                np.append(np.arange(end - width, end), np.full(int(gone), -1))
+                for end, width, gone in zip(ends, self.widths, self.missing, strict=True)
+            ]
+        ).astype(np.intp)
+        real = np.flatnonzero(columns >= 0)
+        shape = (len(columns), int(self.runs[-1]))
+        return sparse.csr_array((np.ones(len(real)), (real, columns[real])), shape=shape)

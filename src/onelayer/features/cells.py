@@ -24,6 +24,7 @@ LIMITS = (64, 16, 4, 1)  # cells of a group: a pair of larger ones would leave t
 MOST_TIMES = 2  # as many cells as levels there may be, as their pairs are summed in a matrix,
 FEW_CELLS = 512  # or so many
 PIECE = 1 << 14  # rows
+WIDTH = 128  # cells beside which others are added up together
 MOST_ONES = 1 << 18  # 2 MiB
 
 
@@ -44,16 +45,20 @@ class Join:
     def levels_of_pairs(self, pairs: Array) -> Array:
         """M' P'QP M, (levels, levels), from the lower triangle of P'QP, which is used up."""
         pairs[np.diag_indices(len(pairs))] /= 2
-        half = self._add_up(np.ascontiguousarray(self._add_up(pairs).T))
-        return half + half.T
+        half = np.zeros((self.levels.shape[1],) * 2)
+        for start in range(0, len(pairs), WIDTH):
+            own = slice(start, min(start + WIDTH, len(pairs)))
+            some = np.zeros((len(half), own.stop - own.start))
+            _add_up(self.levels, np.ascontiguousarray(pairs[:, own]), some)
+            _add_up(self.levels[own], np.ascontiguousarray(some.T), half)
+        half += half.T
+        return half
 
-    def _add_up(self, by_cell: Array) -> Array:
-        """M' times (cells, k)."""
-        M, k = self.levels, by_cell.shape[1]
-        out = np.zeros((M.shape[1], k))
-        parts = M.indptr, M.indices, M.data, by_cell.reshape(-1), out.reshape(-1)
-        kernels.csc_matvecs(*M.shape[::-1], k, *parts)
-        return out
+
+def _add_up(M: Any, by_cell: Array, to: Array) -> None:
+    """Add M' times (cells, k)."""
+    parts = M.indptr, M.indices, M.data, by_cell.reshape(-1), to.reshape(-1)
+    kernels.csc_matvecs(*M.shape[::-1], by_cell.shape[1], *parts)
 
 
 @lru_cache(maxsize=16)
@@ -104,7 +109,7 @@ class Cells:
     [1.0, 10.0, 0.0, 0.0, 11.0]
     """
 
-    places: NDArray[np.int32]
+    places: NDArray[np.uint16] | NDArray[np.int32]
     join: Join
 
     @classmethod
@@ -123,13 +128,14 @@ class Cells:
                 cell = part[:, group[0]]
                 for j in group[1:]:
                     cell = cell * np.int32(counts[j]) + part[:, j]
-                np.add(cell, np.int32(self.join.first[k]), out=to[:, k], casting="same_kind")
+                np.add(cell, np.int32(self.join.first[k]), out=to[:, k], casting="unsafe")
 
     @classmethod
     def room(cls, n: int, counts: tuple[int, ...]) -> "Cells":
         """Room for the cells of n rows, to be filled."""
         join = join_categories(counts)
-        return cls(np.empty((n, len(join.groups)), dtype=np.int32), join)
+        word: Any = np.uint16 if join.first[-1] <= np.iinfo(np.uint16).max else np.int32
+        return cls(np.empty((n, len(join.groups)), dtype=word), join)
 
     def rows(self, start: int, stop: int) -> "Cells":
         return replace(self, places=self.places[start:stop])
@@ -155,7 +161,7 @@ class Cells:
 
     def add_pairs(self, q: Array, to: Array) -> None:
         """Add the lower triangle of P' diag(q) P, (cells, cells)."""
-        flat, by_group = to.reshape(-1), np.ascontiguousarray(self.places.T)
+        flat, by_group = to.reshape(-1), np.ascontiguousarray(self.places.T, dtype=np.int32)
         for k, cell in enumerate(by_group):
             first = cell * np.int32(len(to))
             for other in by_group[: k + 1]:
@@ -165,7 +171,7 @@ class Cells:
     def one_hot(self) -> Any:
         n, each = self.places.shape
         ones = _ones() if n * each <= MOST_ONES else np.ones(n * each)
-        parts = ones[: n * each], self.places.reshape(-1), _edges(n, each)
+        parts = ones[: n * each], self.places.astype(np.int32).reshape(-1), _edges(n, each)
         return assemble(sparse.csr_array, parts, self.join.first[-1])
 
 

@@ -190,7 +190,8 @@ def find_runs(features: SparseFeatures) -> NDArray[np.intp]:
     >>> find_runs(SparseFeatures(sparse.csr_array(X))).tolist()
     [0, 3, 4]
     """
-    after = features.successors()
+    pieces = range(0, features.n_rows, PIECE)
+    after = np.minimum.reduce([features.rows(k, k + PIECE).successors() for k in pieces])
     ends = np.minimum.accumulate(after[::-1])[::-1]
     runs = [0]
     while runs[-1] < features.n_columns:

@@ -57,7 +57,7 @@ class MixedFeatures:
 
     @property
     def in_place(self) -> bool:
-        return True
+        return False
 
     def rows(self, start: int, stop: int) -> "MixedFeatures":
         words = None
@@ -116,22 +116,29 @@ class MixedFeatures:
         return out
 
     def curvature(self, q: Array) -> Array:
-        p, coded, H = self.numeric.shape[1], self._coded(), np.zeros((self.n_columns,) * 2)
-        join = join_categories(self.level_counts)
-        pairs = np.zeros((join.first[-1], join.first[-1]))
+        p, coded = self.numeric.shape[1], self._coded()
+        levels = self._sum_pairs(q)  # before there is room taken for the rest
+        H = np.zeros((self.n_columns, self.n_columns))
+        H[coded, coded] = levels
         for own, part in self._pieces():
             weighted = q[own, None] * part.numeric
             H[:p, :p] += weighted.T @ part.numeric
-            if self.level_counts:
-                part._cells.add_pairs(q[own], pairs)
+            if p and self.level_counts:
                 H[coded, :p] += part._cells.back_columns(weighted)
             if self.words is not None:
                 part._add_words(H, q[own], weighted)
-        if self.level_counts:
-            H[coded, coded] = join.levels_of_pairs(pairs)
         for block in (coded, self._words()):
             H[: block.start, block] = H[block, : block.start].T
         return H
+
+    def _sum_pairs(self, q: Array) -> Array:
+        """The block of the levels."""
+        join = join_categories(self.level_counts)
+        pairs = np.zeros((join.first[-1], join.first[-1]))
+        if self.level_counts:
+            for own, part in self._pieces():
+                part._cells.add_pairs(q[own], pairs)
+        return join.levels_of_pairs(pairs)
 
     def add_bordered(self, q: Array, apart: slice, to: tuple[Array, Array, Array]) -> None:
         places = [columns for _, columns in self._levels()]

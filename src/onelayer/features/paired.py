@@ -16,7 +16,7 @@ from onelayer.features.sparse import SparseFeatures, add_back, assemble
 
 Array = NDArray[Any]
 
-PIECE = 1 << 18  # pairs
+PIECE = 1 << 16  # pairs
 
 
 @dataclass(frozen=True)

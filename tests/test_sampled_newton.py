@@ -11,7 +11,7 @@ from onelayer.features.mixed import MixedFeatures
 from onelayer.features.sparse import SparseFeatures
 from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss
-from onelayer.rows.memory import MemoryRows
+from onelayer.rows.memory import DrawnRows, MemoryRows
 from onelayer.solvers.sampled_newton import suits
 
 N, P = 60_000, 20
@@ -192,3 +192,13 @@ def test_float32_is_near_float64():
     got, exact = fit(rows_of(single, y), SigmoidLoss(1)), fit(rows_of(features, y), SigmoidLoss(1))
     assert got.certificate.kind == "sampled"
     assert got.objective == pytest.approx(exact.objective, rel=1e-3)
+
+
+def test_some_of_the_rows_of_a_table_of_categories():
+    features, y = mixed()
+    block = Block(features, y[None], np.ones(N))
+    chosen = np.arange(0, N, 2)
+    drawn = DrawnRows(block, chosen, np.ones(len(chosen)))
+    got = fit(drawn, SigmoidLoss(1))
+    expected = fit(MemoryRows(block.take(chosen)), SigmoidLoss(1))
+    assert got.objective == pytest.approx(expected.objective, rel=2e-9)

@@ -117,7 +117,8 @@ def _join_categories(rows: MemoryRows) -> MemoryRows:
     """The same rows with their categories joined once, not in every pass."""
     if not isinstance(rows.block, Block) or not isinstance(rows.block.features, MixedFeatures):
         return rows
-    joined = rows.block.features.joined(rows.run, rows.borders)
+    whole = MemoryRows(rows.block, rows.n_jobs).borders  # `rows` may be some of them
+    joined = rows.block.features.joined(rows.run, whole)
     return rows.over(replace(rows.block, features=joined))
 
 

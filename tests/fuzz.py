@@ -192,10 +192,18 @@ def _walk_directly(problem):
         for _ in range(20):
             if point is None:
                 return
-            W = (point.theta[: len(table.spread)] / table.spread)[None]
-            b = (point.theta[-1] if problem.fit_intercept else 0.0) - W @ table.centre
-            yield Claim("direct", W, b[:, None], point.gap, point.rho, False)
+            yield _claim_directly(problem, table, point.theta, point)
+            if point.rho < math.inf and not point.drift:
+                near = direct.follow(table, point, point.theta - point.direction)
+                yield _claim_directly(problem, table, near.theta, near)
+                end = direct.look_ahead(near)
+                yield _claim_directly(problem, table, near.theta - near.direction, end)
             point = direct.step(table, point)
+
+
+def _claim_directly(problem, table, theta, proof):
+    W, b = direct.to_parameters(table, theta, problem.fit_intercept)
+    return Claim("direct", W, b, proof.gap, proof.rho, False)
 
 
 def _around(objective, found, rng, distances):

@@ -52,11 +52,14 @@ def test_closed_forms_against_fifty_digits(t, m):
         rho = -mpmath.log1p(-T) / M
         gap = (T + (1 - T) * mpmath.log1p(-T)) / M**2
         a = M * mpmath.mpf(bound_distance(decrement, m))
-        after = mpmath.mpf(bound_distance(decrement, m)) * (mpmath.exp(a) - 1 - a) / a
+        exact_rho, R = mpmath.mpf(bound_distance(decrement, m)), mpmath.mpf(0.1)
+        after = exact_rho * (mpmath.exp(a) - 1 - a) / a
+        far = mpmath.exp(R) * exact_rho * (mpmath.exp(R) * (mpmath.exp(a) - 1) / a - 1)
     assert bound_distance(decrement, m) == pytest.approx(float(rho), rel=1e-14)
     assert bound_gap(decrement, m) == pytest.approx(float(gap), rel=1e-11)
     rho_now = bound_distance(decrement, m)
     assert bound_distance_after_step(rho_now, m) == pytest.approx(float(after), rel=1e-10)
+    assert bound_distance_after_step(rho_now, m, 0.1) == pytest.approx(float(far), rel=1e-10)
     assert bound_gap_after_step(rho_now, rho_now, m) >= 0.5 * rho_now**2
 
 

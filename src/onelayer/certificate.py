@@ -109,15 +109,15 @@ def bound_gap(decrement: float, m: float) -> float:
     return (t + (1 - t) * math.log1p(-t)) / m**2
 
 
-def bound_distance_after_step(rho: float, m: float) -> float:
+def bound_distance_after_step(rho: float, m: float, drift: float = 0.0) -> float:
     """The distance, in the same norm, after one exact Newton step from a point within rho.
 
     rho (e^a - 1 - a) / a with a = m rho: about m rho^2 / 2, and no pass over the rows is needed.
+    With a Hessian from nearby, whose curvatures have changed by e^drift at most, drift rho more.
     """
-    a = m * rho
-    if a < 1e-3:
-        return rho * (a / 2 + a**2 / 6 + a**3 / 12)
-    return rho * (math.expm1(a) - a) / a
+    a, stretch = m * rho, math.exp(drift)
+    grown = a / 2 + a**2 / 6 + a**3 / 12 if a < 1e-3 else (math.expm1(a) - a) / a
+    return stretch * rho * (stretch * grown + math.expm1(drift))
 
 
 def bound_gap_after_step(rho: float, after: float, m: float) -> float:

@@ -20,6 +20,8 @@ from onelayer.shapes import (
 )
 
 Array = NDArray[Any]
+# Margins by the bytes of a number: below log 2 times its largest exponent no exponential overflows.
+_LARGEST = {np.dtype(kind).itemsize: 0.68 * np.finfo(kind).maxexp for kind in "efdg"}
 Parameters = dict[str, Array]
 
 
@@ -83,11 +85,8 @@ def least_curvature(farthest: Array) -> Array:
 
 def _margin_parts(margin: Array) -> tuple[Array, Array, Array]:
     """Loss, miss and e = exp(-|u|)."""
-    largest = (
-        0.68 * np.finfo(margin.dtype).maxexp
-    )  # below log 2 times that no exponential overflows
     with np.errstate(under="ignore", over="ignore", divide="ignore"):
-        if margin.max(initial=0) > largest:
+        if np.maximum.reduce(margin, axis=None, initial=0) > _LARGEST[margin.dtype.itemsize]:
             e = np.exp(-np.abs(margin))
             miss = np.where(margin > 0, e, 1) / (1 + e)
         else:  # one exponential serves both sides

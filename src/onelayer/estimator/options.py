@@ -19,7 +19,12 @@ def check_options(estimator: Any) -> None:
         value = getattr(estimator, name)
         if not holds(value):
             raise InputError(f"{name}={value!r}: expected {expected}")
-    plan_descent(estimator)
+    Descent(
+        estimator.learning_rate,
+        estimator.num_iterations,
+        estimator.optimizer,
+        estimator.batch_size,
+    )
 
 
 def plan_descent(estimator: Any) -> Descent:

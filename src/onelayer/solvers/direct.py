@@ -43,7 +43,6 @@ MOST_COLUMNS = 100  # beyond, the machinery is no longer what takes the time
 MOST_STEPS = 30
 FARTHEST = 4.0  # times the first Newton step: beyond, a discriminant says that rows are separated
 USEFUL = 1e-2  # (lambda m)^2 below which a bound of m is good enough to go on by
-MARGIN = 3.0  # the largest leverage's root, about so many times the mean's
 NEAR = 1.0  # lambda^2 from which a bound of m is found
 HARMFUL = 1e4  # where it is larger than this, as the allowance for rounding grows with it
 BENT = 0.5  # of a step's length: more of a bend is no small correction
@@ -80,7 +79,15 @@ class Problem:
 
 
 class Point(NamedTuple):
-    """Value, Newton step and proof at one theta, (D,); curvature and miss, s times each row's."""
+    """Value, Newton step and proof at one theta, (D,).
+
+    Attributes
+    ----------
+    decrement, m: upper bounds; rounding, lost: what float64 may have added to them.
+    margin, curvature, miss: (m,), the rows' own; the latter two times s. bias: sum of curvature.
+    factor: of the Hessian. apart: how far sums of columns may err, in its norm.
+    drift: where the Hessian is that of a point nearby, what a row's margin moved since, at most.
+    """
 
     theta: Array
     value: float
@@ -88,11 +95,15 @@ class Point(NamedTuple):
     direction: Array
     decrement: float
     m: float
-    rounding: float
-    lost: float
+    margin: Array
     curvature: Array
     miss: Array
+    bias: float
     factor: Array
+    rounding: float = 0.0
+    lost: float = 0.0
+    apart: float = 0.0
+    drift: float = 0.0
 
     @property
     def rho(self) -> float:
@@ -120,7 +131,9 @@ class End:
 def look_ahead(point: Point) -> End:
     """The distance and the excess after one more exact Newton step, at most."""
     rho = point.rho
-    after = bound_distance_after_step(rho, point.m) if point.m * rho < 1 else math.inf
+    after = math.inf
+    if point.m * rho < 1:
+        after = bound_distance_after_step(rho, point.m, point.drift)
     after += point.lost * point.decrement
     reached = after + point.rounding
     gap = bound_gap_after_step(rho, reached, point.m)
@@ -200,13 +213,19 @@ def _discriminate(problem: Problem, point: Point, fit_intercept: bool) -> Point 
 def step(problem: Problem, point: Point) -> Point | None:
     """The point after a step, bent or full or short; None where none lowers the objective.
 
+    A step that is foretold to end the way costs no Hessian: that of the point still serves.
+
     The bend is what the third derivative T adds to a Newton step d: H v - T[v, v] / 2 = g is solved
     to second order by v = d + H^-1 T[d, d] / 2 (Chebyshev's method). It takes two products with the
     table, where a step takes a Hessian, and makes four steps out of six. Where neither it nor the
     full step goes down, the length log(1 + R) / R does, R the largest move of a logit.
     """
+    if point.drift:  # its Hessian served for as long as it could
+        return measure(problem, point.theta)
     d = point.direction
     moved = d @ problem.A
+    R = float(np.maximum.reduce(np.abs(moved)))
+    near = R**3 * point.decrement <= ENOUGH * problem.tol and point.rho < math.inf
     # The slope of a row's curvature by its logit is q (1 - 2 p).
     third = problem.sign * (2 * point.miss / problem.s - 1)
     third *= point.curvature
@@ -215,10 +234,11 @@ def step(problem: Problem, point: Point) -> Point | None:
     bend, _ = lapack.dpotrs(point.factor, bent, lower=1)
     small = float(bent @ bend) <= BENT**2 * point.decrement**2
     for move in (d + bend, d) if small else (d,):
-        after = measure(problem, point.theta - move)
+        after = follow(problem, point, point.theta - move) if near else None
+        if after is None or not look_ahead(after).holds(ENOUGH * problem.tol):
+            after = measure(problem, point.theta - move)
         if lowers(point, after):
             return after
-    R = float(np.abs(moved).max())
     after = measure(problem, point.theta - math.log1p(R) / R * d)
     return after if after is not None and after.value < point.value else None
 
@@ -226,12 +246,11 @@ def step(problem: Problem, point: Point) -> Point | None:
 def measure(problem: Problem, theta: Array) -> Point | None:
     """Value, gradient, Hessian and its factor; None where the factor is not to be trusted."""
     A, s, ridge = problem.A, problem.s, problem.ridge
-    loss, miss, curvature = margin_terms(problem.sign * (theta @ A))
+    margin = problem.sign * (theta @ A)
+    loss, miss, curvature = margin_terms(margin)
     curvature *= s
     miss *= s
-    slope = ridge * theta
-    penalty = 0.5 * float(slope @ theta)
-    slope -= A @ (problem.sign * miss)
+    slope, penalty = _find_slope(problem, theta, miss)
     half = np.multiply(A, np.sqrt(curvature), out=problem.scratch)
     H = half @ half.T
     H.ravel()[:: len(H) + 1] += ridge
@@ -240,56 +259,76 @@ def measure(problem: Problem, theta: Array) -> Point | None:
     if failed or not math.isfinite(squared):
         return None
     squared, bias = max(squared, 0.0), float(np.add.reduce(curvature))
-    m = _bound_leverage(problem, curvature, bias, factor, squared)
-    point = Point(
-        theta,
-        float(loss @ s) + penalty,
-        penalty,
-        direction,
-        math.sqrt(squared),
-        m,
-        0.0,
-        0.0,
-        curvature,
-        miss,
-        factor,
-    )
-    # Too far for a proof, a point is there to step from.
-    return point if m * m * squared >= 1 else _allow_rounding(problem, point, H, bias)
-
-
-def _allow_rounding(problem: Problem, point: Point, H: Array, bias: float) -> Point | None:
-    """The point with what float64 may have lost; None where its factor is not to be trusted."""
+    m = _bound_leverage(problem, curvature, factor, squared)
+    value, decrement = float(loss @ s) + penalty, math.sqrt(squared)
+    sums = margin, curvature, miss, bias
+    point = Point(theta, value, penalty, direction, decrement, m, *sums, factor)
+    if m * m * squared >= 1:  # too far for a proof, it is there to step from
+        return point
     norm = float(lapack.dlange("1", H))
-    condition, _ = lapack.dpocon(point.factor, norm, uplo="L")
+    condition, _ = lapack.dpocon(factor, norm, uplo="L")
     if not condition > ILL:
         return None
-    logits = EPS * float(np.abs(point.theta) @ problem.reach)
     # Each column's sum errs on its own: where columns nearly depend on each other, that may lie
     # along the least curvature there is, which is 1 / |H^-1| or more, as the condition has it.
     apart = 2 * problem.length / math.sqrt(condition * norm)
-    sums = (8 * point.m + apart) * math.sqrt(float(point.miss @ point.miss))
-    rounding = 6 * math.sqrt(bias) * logits + EPS * (sums + math.sqrt(2 * point.penalty))
     lost = 8 * EPS * (bias + len(H) / condition)
-    return point._replace(
-        decrement=(1 + lost) * point.decrement + rounding,
-        m=point.m * (1 + lost),
-        rounding=rounding,
-        lost=lost,
+    return _allow_rounding(problem, point._replace(apart=apart, lost=lost))
+
+
+def _find_slope(problem: Problem, theta: Array, miss: Array) -> tuple[Array, float]:
+    """The gradient, and the penalty."""
+    slope = problem.ridge * theta
+    penalty = 0.5 * float(slope @ theta)
+    slope -= problem.A @ (problem.sign * miss)
+    return slope, penalty
+
+
+def follow(problem: Problem, point: Point, theta: Array) -> Point:
+    """The point at theta by the Hessian of one nearby of which a distance is proved.
+
+    No curvature has changed by more than e^R there, R the largest change of a row's margin
+    (docs/mathematics.md, part 8).
+    """
+    margin = problem.sign * (theta @ problem.A)
+    loss, miss = margin_slopes(margin)
+    miss *= problem.s
+    slope, penalty = _find_slope(problem, theta, miss)
+    direction, _ = lapack.dpotrs(point.factor, slope, lower=1)
+    R = float(np.maximum.reduce(np.abs(margin - point.margin)))
+    stretch = math.exp(R / 2)
+    decrement = stretch * math.sqrt(max(float(slope @ direction), 0.0))
+    after = point._replace(
+        theta=theta,
+        value=float(loss @ problem.s) + penalty,
+        penalty=penalty,
+        direction=direction,
+        decrement=decrement,
+        m=stretch * point.m,
+        margin=margin,
+        miss=miss,
+        bias=stretch**2 * point.bias,
+        apart=stretch * point.apart,
+        drift=R,
     )
+    return _allow_rounding(problem, after)
 
 
-def _bound_leverage(
-    problem: Problem, curvature: Array, bias: float, factor: Array, squared: float
-) -> float:
+def _allow_rounding(problem: Problem, point: Point) -> Point:
+    """The point with what float64 may have hidden counted into its bounds."""
+    logits = EPS * float(np.abs(point.theta) @ problem.reach)
+    sums = (8 * point.m + point.apart) * math.sqrt(float(point.miss @ point.miss))
+    rounding = 6 * math.sqrt(point.bias) * logits + EPS * (sums + math.sqrt(2 * point.penalty))
+    decrement = (1 + point.lost) * point.decrement + rounding
+    return point._replace(decrement=decrement, m=point.m * (1 + point.lost), rounding=rounding)
+
+
+def _bound_leverage(problem: Problem, curvature: Array, factor: Array, squared: float) -> float:
     """m: a row's leverage is at most 1; or the largest one, computed, where a proof wants it."""
     least = float(np.minimum.reduce(curvature))
     m = 1 / math.sqrt(least) if least > 0 else math.inf
     wanted = squared <= (NEAR if m > HARMFUL else problem.tol**2)
-    # The leverages' mean says how small the largest may be: enough for the end or not.
-    enough, mean = 2 * ENOUGH * problem.tol, math.sqrt(len(factor) / bias)
-    ends = MARGIN * mean * squared < enough < m * squared
-    if not ends and (m * m * squared < USEFUL or not wanted):
+    if m * m * squared < USEFUL or not wanted:
         return m
     turned, _ = lapack.dtrtrs(factor, problem.A, lower=1)
     return min(m, math.sqrt(float(np.maximum.reduce(np.einsum("ij,ij->j", turned, turned)))))
@@ -304,8 +343,8 @@ def standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> 
         return None
     m, p = X.shape
     weight = float(s.sum())
-    # In one piece, which the allocator keeps for the next fit: two it would give back to the system,
-    # and new pages take as long as all the rest.
+    # In one piece, which the allocator keeps for the next fit: two it would give back to the
+    # system, and new pages take as long as all the rest.
     A, scratch = np.empty((2, p + fit_intercept, m))
     A[p:] = 1
     columns, centre = A[:p], s @ X / weight if fit_intercept else np.zeros(p)
@@ -361,7 +400,8 @@ def _finish(
     theta = point.theta - point.direction
     value, passes = end.value, len(history)
     penalty = 0.5 * float(problem.ridge @ np.square(theta))
-    if point.m * point.decrement**3 > SURE * value:  # the parabola no longer tells it to the digit
+    bend = point.m * point.decrement + point.drift
+    if bend * point.decrement**2 > SURE * value:  # the parabola no longer tells it to the digit
         loss, _ = margin_slopes(problem.sign * (theta @ problem.A))
         value = float(loss @ problem.s) + penalty
         passes += 1

@@ -68,8 +68,9 @@ class SmallPath:
         with np.errstate(all="ignore"):
             bias = direct.start_at(problem, self.fit_intercept, None)[-1]
             base = 1 / (1 + np.exp(-bias)) if self.fit_intercept else 0.5
-        columns = problem.A[:p] * problem.spread[:, None]
-        return to_range(*find_extremes(base * (1 - base) * (columns * problem.s) @ columns.T))
+        half = np.multiply(problem.A[:p], np.sqrt(problem.s), out=problem.scratch[:p])
+        squares = half @ half.T * problem.spread * problem.spread[:, None]
+        return to_range(*find_extremes(base * (1 - base) * squares))
 
     def loss_at(self, C: float) -> float:
         """Fit at `C`, from the fit of the nearest C so far, and leave each row out in turn."""

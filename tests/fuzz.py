@@ -192,18 +192,21 @@ def _walk_directly(problem):
         for _ in range(20):
             if point is None:
                 return
-            yield _claim_directly(problem, table, point.theta, point)
+            yield _claim_directly(problem, table, point.theta, point.gap, point.rho)
             if point.rho < math.inf and not point.drift:
                 near = direct.follow(table, point, point.theta - point.direction)
-                yield _claim_directly(problem, table, near.theta, near)
+                yield _claim_directly(problem, table, near.theta, near.gap, near.rho)
                 end = direct.look_ahead(near)
-                yield _claim_directly(problem, table, near.theta - near.direction, end)
+                # Proved in the norm of the Hessian where the step began, judged in that at its end.
+                rho = end.rho * math.exp(near.m * near.rho) if end.rho <= near.rho else math.inf
+                gap = end.gap if rho < math.inf else math.inf
+                yield _claim_directly(problem, table, near.theta - near.direction, gap, rho)
             point = direct.step(table, point)
 
 
-def _claim_directly(problem, table, theta, proof):
+def _claim_directly(problem, table, theta, gap, rho):
     W, b = direct.to_parameters(table, theta, problem.fit_intercept)
-    return Claim("direct", W, b, proof.gap, proof.rho, False)
+    return Claim("direct", W, b, gap, rho, False)
 
 
 def _around(objective, found, rng, distances):

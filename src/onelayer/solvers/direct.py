@@ -34,6 +34,10 @@ from onelayer.solvers.second_order import (
     RELATIVE_GAP,
     Watch,
 )
+from onelayer.solvers.small_table import Problem as Problem
+from onelayer.solvers.small_table import standardise as standardise
+from onelayer.solvers.small_table import start_at as start_at
+from onelayer.solvers.small_table import to_parameters as to_parameters
 from onelayer.solvers.solution import Progress, Solution
 
 Array = NDArray[Any]
@@ -48,34 +52,7 @@ HARMFUL = 1e4  # where it is larger than this, as the allowance for rounding gro
 BENT = 0.5  # of a step's length: more of a bend is no small correction
 SURE = 1e-13  # relative
 ENOUGH = 0.1  # of the distance asked for: the last step is not looked at
-NARROW = 1e-8  # a spread below this share of the centre may be rounding alone
 ILL = 1e-11  # a condition worse than this calls for the general solver's care
-
-
-@dataclass(frozen=True)
-class Problem:
-    """The standardised rows with their 1, and what belongs to each.
-
-    Attributes
-    ----------
-    A: (D, m), (x - centre) / spread and, where there is a bias, a 1: loops over long rows are few.
-    sign: (m,), 1 for a label of 1, else -1; s: (m,), weights.
-    ridge: (D,), the penalty's curvature; 0 for the bias.
-    centre, spread: (n_x,). reach: (D,), how far a column reaches from 0; length: of that vector.
-    tol: rho at which to stop. scratch: (D, m), room for A times a factor.
-    """
-
-    A: Array
-    sign: Array
-    s: Array
-    ridge: Array
-    centre: Array
-    spread: Array
-    reach: Array
-    length: float
-    weight: float
-    tol: float
-    scratch: Array
 
 
 class Point(NamedTuple):
@@ -332,55 +309,6 @@ def _bound_leverage(problem: Problem, curvature: Array, factor: Array, squared: 
         return m
     turned, _ = lapack.dtrtrs(factor, problem.A, lower=1)
     return min(m, math.sqrt(float(np.maximum.reduce(np.einsum("ij,ij->j", turned, turned)))))
-
-
-def standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> Problem | None:
-    """The problem of rows that `suits`; None where a column is constant or a weight 0."""
-    block = rows.block
-    X = block.features.tile(0, block.n_rows).values  # type: ignore[attr-defined]
-    s = np.ascontiguousarray(block.weights)  # one weight for all would keep BLAS out
-    if not s.all():
-        return None
-    m, p = X.shape
-    weight = float(s.sum())
-    # In one piece, which the allocator keeps for the next fit: two it would give back to the
-    # system, and new pages take as long as all the rest.
-    A, scratch = np.empty((2, p + fit_intercept, m))
-    A[p:] = 1
-    columns, centre = A[:p], s @ X / weight if fit_intercept else np.zeros(p)
-    np.subtract(X.T, centre[:, None], out=columns)
-    spread = np.sqrt(np.square(columns, out=scratch[:p]) @ s / weight)
-    if not (spread > NARROW * np.abs(centre)).all() or not math.isfinite(spread.sum()):
-        return None
-    columns /= spread[:, None]
-    ridge = np.zeros(p + fit_intercept)
-    ridge[:p] = 1 / (C * np.square(spread))
-    reach = np.maximum(A.max(axis=1), -A.min(axis=1))
-    reach[:p] += np.abs(centre) / spread  # the answer's own bias carries the centre
-    sign = 2.0 * block.labels[0] - 1.0
-    length = math.sqrt(float(reach @ reach))
-    return Problem(A, sign, s, ridge, centre, spread, reach, length, weight, tol, scratch)
-
-
-def start_at(problem: Problem, fit_intercept: bool, given: tuple[Array, Array] | None) -> Array:
-    """The base rate's bias, or what is given, in standardised coordinates."""
-    theta = np.zeros(len(problem.ridge))
-    if given is not None:
-        W, b = given
-        theta[: len(problem.spread)] = W[0] * problem.spread
-        if fit_intercept:
-            theta[-1] = b[0, 0] + W[0] @ problem.centre
-    elif fit_intercept:
-        ones = problem.s @ (problem.sign > 0)
-        theta[-1] = math.log(ones / (problem.weight - ones))
-    return theta
-
-
-def to_parameters(problem: Problem, theta: Array, fit_intercept: bool) -> tuple[Array, Array]:
-    """W (1, n_x) and b (1, 1) in the units of the table."""
-    W = (theta[: len(problem.spread)] / problem.spread)[None]
-    b = (theta[-1] if fit_intercept else 0.0) - W @ problem.centre
-    return W, b[:, None]
 
 
 def _tell(problem: Problem, point: Point, iteration: int) -> Progress:

@@ -9,6 +9,7 @@ from exact import DIGITS
 from fuzz import DISTANCES, Tally, check, random_problem, to_objective
 
 from onelayer.certificate import (
+    Certificate,
     bound_distance,
     bound_distance_after_step,
     bound_gap,
@@ -66,6 +67,14 @@ def test_closed_forms_against_fifty_digits(t, m):
 def test_nothing_is_claimed_from_afar():
     assert bound_distance(1.0, 1.0) == bound_gap(1.0, 1.0) == math.inf
     assert bound_distance(math.nan, 1.0) == math.inf
+
+
+def test_numbers_whose_squares_overflow():
+    far = Certificate(1.0, 1e200, "factored", 0.0)
+    assert combine([far, far]).rho == pytest.approx(math.sqrt(2) * 1e200)
+    assert bound_gap(1e200, 1e-203) == math.inf
+    assert bound_gap(1e-161, 5e160) == pytest.approx(0.0, abs=1e-300)
+    assert bound_gap_after_step(1e-161, 1e-161, 5e160) == pytest.approx(0.0, abs=1e-300)
 
 
 def test_outputs_combine():

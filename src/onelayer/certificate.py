@@ -105,8 +105,10 @@ def bound_gap(decrement: float, m: float) -> float:
     if not t < 1:
         return math.inf
     if t < 1e-2:
-        return decrement**2 * sum(t**k / ((k + 1) * (k + 2)) for k in range(8)) * (1 + 1e-15)
-    return (t + (1 - t) * math.log1p(-t)) / m**2
+        return (
+            decrement * decrement * sum(t**k / ((k + 1) * (k + 2)) for k in range(8)) * (1 + 1e-15)
+        )
+    return (t + (1 - t) * math.log1p(-t)) / m / m  # of numbers as they are: no square overflows
 
 
 def bound_distance_after_step(rho: float, m: float, drift: float = 0.0) -> float:
@@ -132,8 +134,8 @@ def bound_gap_after_step(rho: float, after: float, m: float) -> float:
     r, m = after * stretch, m * stretch
     u = m * r
     if u < 1e-3:
-        return r**2 * (0.5 + u / 6 + u**2 / 12)
-    return (math.expm1(u) - u) / m**2
+        return r * r * (0.5 + u / 6 + u**2 / 12)
+    return (math.expm1(u) - u) / m / m
 
 
 def box_bound(inverse: Array, reach: Array) -> float:
@@ -156,8 +158,8 @@ def combine(parts: list[Certificate]) -> Certificate:
     apart = [f"output {k}: {part.reason}" for k, part in enumerate(parts) if part.reason]
     return Certificate(
         gap=sum(part.gap for part in parts),
-        rho=math.sqrt(sum(part.rho**2 for part in parts)),
+        rho=math.hypot(*(part.rho for part in parts)),
         kind="duality" if apart else parts[0].kind,
-        rounding=math.sqrt(sum(part.rounding**2 for part in parts)),
+        rounding=math.hypot(*(part.rounding for part in parts)),
         reason=apart[0] if apart else "",
     )

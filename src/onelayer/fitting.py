@@ -20,6 +20,7 @@ from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import (
     costs,
     direct,
+    extended,
     gradient_descent,
     gram,
     newton,
@@ -30,7 +31,7 @@ from onelayer.solvers import (
 )
 from onelayer.solvers.descent import Descent
 from onelayer.solvers.penalised import split_outputs
-from onelayer.solvers.solution import Progress, Solution, is_low
+from onelayer.solvers.solution import Progress, Solution, is_low, is_settled
 
 SOLVERS = ("auto", "newton", "newton_cg", "gram", "gradient_descent")
 
@@ -99,7 +100,7 @@ def fit(
         elif solver == "gradient_descent":
             found = _descend(rows, task.measure(), descent or Descent(), watch, start)
         else:
-            found = _minimise(task)
+            found = _lengthen(task, _minimise(task))
         return diagnose(Case(rows, loss, C, fit_intercept, naming, remarks, task.resume), found)
 
 
@@ -173,6 +174,28 @@ def _minimise(task: _Task) -> Solution:
     theta = None if start is None else _place(objective, *start)
     found = _SOLVE[task.solver](objective, task.tol, theta, task.watch)
     return found if first is None else first.then(found)
+
+
+def _lengthen(task: _Task, found: Solution) -> Solution:
+    """What float64 has left open of a small table, in longer numbers.
+
+    Without a penalty, columns that depend on each other in float64 may do so there alone.
+    """
+    open_end = not is_settled(found)
+    if not open_end and (np.isfinite(task.C) or not found.may_depend):
+        return found
+    if found.status in ("separated", "endless"):  # there may be no optimum to go to
+        return found
+    if task.solver != "auto" or not extended.suits(task.rows, task.loss):
+        return found
+    options = task.C, task.fit_intercept, task.tol
+    more = extended.solve(task.rows, task.loss, *options, (found.W, found.b))
+    better = more is not None and (
+        more.objective < found.objective or (open_end and more.certificate.proved)
+    )
+    if more is None or not better:
+        return found
+    return found.then(more)
 
 
 def _is_wide(task: _Task) -> bool:

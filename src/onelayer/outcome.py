@@ -3,10 +3,8 @@
 import warnings
 
 from onelayer.errors import ConvergenceWarning, DataWarning
-from onelayer.solvers.solution import Solution, is_low
+from onelayer.solvers.solution import Solution, is_settled
 from onelayer.strength.choice import StrengthChoice
-
-WORTH_SAYING = 1e-2  # standard errors: what float64 leaves open below this changes no decision
 
 
 def warn_of_outcome(solution: Solution, stacklevel: int = 3) -> None:
@@ -14,9 +12,7 @@ def warn_of_outcome(solution: Solution, stacklevel: int = 3) -> None:
     if not solution.unique:
         for remark in solution.remarks:
             warnings.warn(remark, DataWarning, stacklevel=stacklevel + 1)
-    near = solution.certificate.rho <= WORTH_SAYING or solution.certificate.kind == "duality"
-    proved = near and is_low(solution)
-    if solution.status in ("optimal", "stopped") or (solution.status == "rounding" and proved):
+    if solution.status == "stopped" or is_settled(solution):
         return
     text = f"{solution.solver}: {solution.message}"
     warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel + 1)

@@ -119,6 +119,8 @@ def _is_well(A: Array) -> bool:
     scale = np.sqrt(np.diag(gram))
     if not scale.all():
         return False
+    if not len(gram):
+        return True
     unit = gram / scale / scale[:, None]
     triangle, failed = linalg.lapack.dpotrf(unit, lower=1)
     if failed:

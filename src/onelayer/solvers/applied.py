@@ -140,7 +140,7 @@ def _weigh_bias_residual(objective: Objective, around: Surroundings, residual: A
     else:
         pull = np.array([max(float(left @ inverse @ left), 0.0)])
     # 0 times an infinite distance is still 0.
-    stretch = 1 + around.far**2 * objective.where.weight / 2
+    stretch = 1 + around.far * around.far * objective.where.weight / 2
     return np.sqrt(np.where(pull > 0, pull * stretch, 0.0))
 
 

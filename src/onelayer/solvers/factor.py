@@ -113,3 +113,12 @@ def fill_flat(diagonal: Array) -> Array:
     """The diagonal with its largest value where a sample of rows shows no curvature."""
     largest = max(float(diagonal.max(initial=0.0)), 1e-300)
     return np.where(diagonal > 0, diagonal, largest)
+
+
+def flat_directions(M: Array) -> Array:
+    """The directions (D, f) that a singular M leaves flat, each of length 1."""
+    scale = np.sqrt(np.diag(M))
+    scale[scale == 0] = 1
+    values, vectors = np.linalg.eigh(M / scale / scale[:, None])
+    flat = vectors[:, values <= 10 * len(M) * EPS * values[-1]] / scale[:, None]
+    return np.asarray(flat / np.sqrt(np.square(flat).sum(axis=0)))

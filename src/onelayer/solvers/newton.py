@@ -14,13 +14,14 @@ from onelayer.certificate import Certificate, box_bound, combine, no_certificate
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation, Objective
 from onelayer.solvers import second_order
-from onelayer.solvers.factor import Factor, factor
+from onelayer.solvers.factor import Factor, factor, flat_directions
 from onelayer.solvers.second_order import EPS, Method, Point, Watch, penalised_length, rounding
 from onelayer.solvers.solution import Solution
 
 Array = NDArray[Any]
 
 SLACK = 10.0  # by how much LAPACK may overestimate a condition
+STILL = 1e-10  # of how far a logit could move: columns so nearly dependent are said to be
 FLAT = 100.0  # a slope this many roundings of the table's own values large is still taken for 0
 
 
@@ -184,6 +185,16 @@ def _centre_length(objective: Objective, decomposed: Factor) -> float:
     return math.sqrt(n * max(float(lengths.max()), 0.0))
 
 
+def _is_still(objective: Objective, k: int, H: Array) -> bool:
+    """Whether next to no logit moves along what is flat in group k's Hessian."""
+    for v in flat_directions(H).T:
+        whole = np.zeros((objective.groups, objective.size))
+        whole[k] = v
+        if objective.farthest_move(objective.by_output(whole)) > STILL:
+            return False
+    return True
+
+
 def _left_over(
     objective: Objective,
     evaluation: Evaluation,
@@ -206,7 +217,7 @@ def _left_over(
         span = np.append(np.abs(where.centre) / where.spread + where.reach, 1.0)
         noise = FLAT * EPS * np.sqrt(evaluation.miss[k]) * span
         small = (np.abs(residual.reshape(-1, width)) <= noise) | where.frozen
-        return 0.0 if small.all() else math.inf
+        return 0.0 if small.all() and _is_still(objective, k, H) else math.inf
     biases = np.arange(len(H)) % width == width - 1
     r_w, total = residual[~biases], 0.0
     if not where.frozen[-1]:

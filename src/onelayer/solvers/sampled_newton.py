@@ -207,7 +207,7 @@ def _judge(problem: Problem, state: State, tol: float, length: float) -> State:
     before = state.decrements.max() if state.iteration else math.inf
     slow = state.slow + (decrements.max() > SLOW * before)
     points = _prove(problem, state, decrements, tol)
-    rho = math.sqrt(sum(p.rho**2 for p in points)) if points else math.inf
+    rho = math.hypot(*(p.rho for p in points)) if points else math.inf
     value = state.evaluation.value
     status = ""
     if points and all(p.rho <= tol and _is_low(p.gap, v) for p, v in zip(points, value)):

@@ -6,6 +6,7 @@ by a count. Outputs that do not depend on each other (multi-label) are stepped s
 same passes.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -255,7 +256,7 @@ def judge(objective: Objective, state: State, tol: float, length: float) -> Stat
         state.iteration,
         float(state.evaluation.loss.sum()) / objective.where.weight,
         float(state.evaluation.value.sum()),
-        float(np.sqrt(sum(p.rho**2 for p in state.points))),
+        math.hypot(*(p.rho for p in state.points)),
         length,
     )
     trail = (*state.trail[-2:], tuple(p.decrement for p in state.points))

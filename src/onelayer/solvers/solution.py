@@ -15,6 +15,7 @@ from onelayer.stored import Unbounded, find_outside
 from onelayer.summary import Summary
 
 LARGEST_EXCESS = 1e-8  # relative: what float64 leaves open of the objective beyond this is said
+WORTH_SAYING = 1e-2  # standard errors: what float64 leaves open below this changes no decision
 
 
 @dataclass(frozen=True)
@@ -152,3 +153,12 @@ def is_low(solution: Solution) -> bool:
     """Whether the objective is proved to be within `LARGEST_EXCESS` of its least value."""
     gap = solution.certificate.gap
     return gap <= LARGEST_EXCESS * max(solution.objective - gap, 0.0)
+
+
+def is_settled(solution: Solution) -> bool:
+    """Whether the answer is the optimum asked for, or so near that nothing is to be said."""
+    found = solution.certificate
+    near = found.rho <= WORTH_SAYING or found.kind == "duality"
+    return solution.status == "optimal" or (
+        solution.status == "rounding" and near and is_low(solution)
+    )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onelayer.certificate import box_bound
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation
-from onelayer.solvers.factor import factor
+from onelayer.solvers.factor import factor, flat_directions
 from onelayer.solvers.newton import FLAT
 from onelayer.solvers.penalised import Penalised
 from onelayer.solvers.second_order import EPS, Point, rounding
@@ -102,15 +102,6 @@ def common_shifts(problem: Penalised, H: Array, alive: NDArray[np.bool_]) -> Arr
     out = np.zeros((n, width, len(columns)))
     out[:, columns, np.arange(len(columns))] = 1 / math.sqrt(n)
     return out.reshape(alive.size, len(columns))
-
-
-def flat_directions(M: Array) -> Array:
-    """The directions (D, f) that a singular M leaves flat, each of length 1."""
-    scale = np.sqrt(np.diag(M))
-    scale[scale == 0] = 1
-    values, vectors = np.linalg.eigh(M / scale / scale[:, None])
-    flat = vectors[:, values <= 10 * len(M) * EPS * values[-1]] / scale[:, None]
-    return np.asarray(flat / np.sqrt(np.square(flat).sum(axis=0)))
 
 
 def bend_into_range(flat: Array, g: Array, free: Array) -> Array | None:

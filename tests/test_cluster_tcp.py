@@ -154,8 +154,29 @@ def test_the_death_of_all_workers_is_said(scheduler, monkeypatch):
 @pytest.mark.parametrize("address", ["local:none", "local:0", "nowhere", "tcp://127.0.0.1:9"])
 def test_an_address_that_is_none_is_refused(address, monkeypatch):
     monkeypatch.setattr(cluster, "PATIENCE", 1.0)
+    began = time.monotonic()
     with pytest.raises(InputError, match=address), cluster.connect(address):
         pass
+    assert time.monotonic() - began < 30
+
+
+def test_a_machine_too_busy_to_start_dask_is_tried_again_and_said(monkeypatch):
+    """Dask asserts, without a word, that its own thread begins within 10 seconds."""
+    import distributed
+
+    starts, client = [], distributed.Client
+
+    def make(*args, **options):
+        starts.append(args)
+        assert len(starts) == 2
+        return client(*args, **options)
+
+    monkeypatch.setattr(distributed, "Client", make)
+    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
+    with pytest.raises(InputError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
+        cluster.connect("tcp://127.0.0.1:9").__enter__()
+    with pytest.raises(InputError, match="Dask has not started here within 20 seconds"):
+        cluster.connect("tcp://127.0.0.1:9").__enter__()
 
 
 def test_versions_are_looked_at_where_tasks_run():

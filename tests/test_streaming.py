@@ -148,6 +148,25 @@ def test_a_cost_that_is_none_is_named_before_the_training(tmp_path, frame):
     assert "training" not in {stage.doing for stage in stages}
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize("where", ["streamed", "whole", "cluster"])
+def test_a_value_that_cannot_be_read_is_named_by_its_place(request, tmp_path, frame, kind, where):
+    """Not by that in the sample of rows which the columns are settled by."""
+    odd = pl.when(pl.int_range(ROWS) == 20_004).then(np.inf).otherwise(pl.col("debt"))
+    table, options = frame.with_columns(odd.alias("debt")), {"target": "granted"}
+    files = [table] if where == "whole" else [table[k:][:10_000] for k in range(0, ROWS, 10_000)]
+    for k, part in enumerate(files):
+        path = tmp_path / f"{k}.{kind}"
+        part.write_csv(path) if kind == "csv" else part.write_parquet(path)
+    row, name = (20_004, f"0.{kind}") if where == "whole" else (4, f"2.{kind}")
+    place = f"{name}, " + (f"line {row + 2}" if kind == "csv" else f"row {row}")
+    if where == "cluster":
+        pytest.importorskip("distributed", reason="Dask is not installed: extra [dask]")
+        options["client"] = request.getfixturevalue("client")
+    with pytest.raises(InputError, match=f"{place}, column 'debt': .*inf.* is not a finite number"):
+        train(path if where == "whole" else tmp_path, **options)
+
+
 def test_rows_that_are_not_there_are_said_as_in_memory(tmp_path, frame):
     gone = pl.when(pl.int_range(ROWS) % 1_000 == 3).then(None).otherwise(pl.col("granted"))
     table = frame.with_columns(granted=gone, w=pl.Series(np.arange(ROWS) % 3))
@@ -336,7 +355,11 @@ def test_the_next_start_clears_what_a_killed_one_left(loans, tmp_path):
     [
         ({"memory": "much"}, "expected an amount such as 500MB"),
         ({"memory": "10MB"}, "at least 100 MB are needed"),
-        ({"memory": "200MB", "solver": "newton_cg"}, "needs the rows in memory: drop the columns"),
+        ({"memory": "200MB", "solver": "newton_cg"}, "solver='newton_cg' needs the rows in memory"),
+        (
+            {"memory": "200MB", "solver": "gradient_descent", "batch_size": 9},
+            "batch_size needs the rows in memory, and this table is read in batches",
+        ),
         ({"memory": "200MB", "target": "grant"}, "no column 'grant'; did you mean 'granted'"),
     ],
     ids=str,

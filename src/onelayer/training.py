@@ -43,6 +43,7 @@ from onelayer.table.reference import Bins, bin_columns
 from onelayer.table.schema import Schema, infer_schema
 from onelayer.table.stream import open_stream
 from onelayer.table.survey import Split, find_trained, infer_from_survey, take_survey
+from onelayer.table.values import RefusedValueError
 from onelayer.thresholds.choice import Costs, ThresholdRule, check_threshold
 from onelayer.thresholds.costs import read_costs
 from onelayer.training_rows import TrainingRows, draw_rows
@@ -247,7 +248,10 @@ def _infer(
         weights = rows.weights[trained]
     else:
         survey = take_survey(cut_batches(raw, SURVEYED_ROWS), split, raw.name)
-        schema, sample = infer_from_survey(survey, split, **choices), survey.sample
+        try:
+            schema, sample = infer_from_survey(survey, split, **choices), survey.sample
+        except RefusedValueError as refused:  # in the sample, which has other places
+            raise refused.find([raw]) from None
         trained, weights = find_trained(survey, split)
     return schema, (bin_columns(schema, sample, trained, weights), len(trained))
 

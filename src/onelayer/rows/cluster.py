@@ -6,6 +6,7 @@ names the partition, the address or the version.
 """
 
 import asyncio
+import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ FAN = 8  # sums that are added in one place
 PATIENCE = 20.0  # seconds without a worker, or without a word of the scheduler, before giving up
 CHECK = 2.0  # seconds between looks at both
 SUSPECTS = 0.5  # seconds until all partitions are known that met every death
+STARTS = 2  # of Dask, which waits 10 seconds for each
 EXTRA = "this needs Dask: pip install 'onelayer[dask]'"
 
 
@@ -160,20 +162,43 @@ def connect(address: str) -> Iterator[Any]:
             "n_workers": int(count),
             "threads_per_worker": 1,
             "dashboard_address": ":0",
+            "silence_logs": logging.CRITICAL,  # what goes wrong is said once, by an error
         }
         # Starting a worker takes seconds: three that died of one partition are enough.
         options["scheduler_kwargs"] = {"allowed_failures": 2}
         # A worker that takes long to start again, on a busy machine, is not given up.
         patient = dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"})
-        with patient, LocalCluster(**options) as cluster, Client(cluster) as client:
+        with (
+            patient,
+            _start(partial(LocalCluster, **options)) as cluster,
+            _start(partial(Client, cluster)) as client,
+        ):
             yield client
         return
     try:
-        client = Client(address, timeout=PATIENCE)
+        client = _start(partial(Client, address, timeout=PATIENCE))
     except (OSError, ValueError) as error:
         raise InputError(f"no scheduler answers at {address}: {error}") from None
     with client:
         yield client
+
+
+def _start(make: Callable[[], Any]) -> Any:
+    """What Dask makes, tried twice: it asserts that a thread of its own begins within 10 seconds.
+
+    Raises
+    ------
+    InputError: on this machine it takes longer.
+    """
+    for _ in range(STARTS):
+        try:
+            return make()
+        except AssertionError:
+            continue
+    raise InputError(
+        f"Dask has not started here within {10 * STARTS} seconds: the machine is too busy, try "
+        "again later"
+    )
 
 
 def check_workers(client: Any) -> None:

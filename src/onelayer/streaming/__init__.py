@@ -13,7 +13,7 @@ from onelayer.streaming.asked import USUAL_PASSES as USUAL_PASSES
 from onelayer.streaming.asked import Means as Means
 from onelayer.streaming.asked import Settings as Settings
 from onelayer.streaming.asked import Stage as Stage
-from onelayer.streaming.asked import check_memory
+from onelayer.streaming.asked import check_memory, check_solver
 from onelayer.streaming.asked import is_streamed as is_streamed
 from onelayer.streaming.run import Run
 from onelayer.table.reading import Table
@@ -49,6 +49,7 @@ def train_streamed(
         schema = run.settle(choices)
         if isinstance(schema, Table):
             return schema
+        check_solver(settings)
         run.encode(schema)
         return run.learn(schema)
 

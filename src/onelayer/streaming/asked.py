@@ -128,6 +128,8 @@ def is_streamed(table: Any, memory: int | str | None) -> bool:
     InputError: memory is limited for a table that is in memory.
     """
     files = is_files(table)
+    if memory is not None and str(table) == "-":
+        raise InputError("memory is for tables in files or a database, not for standard input")
     if memory is not None and not files:
         raise InputError("memory is for tables in files or a database; this one is in memory")
     if not files or memory is not None:
@@ -146,6 +148,20 @@ def is_files(table: Any) -> bool:
 def _is_many(name: str) -> bool:
     """Whether a name is that of a folder, or a pattern that no file has for its name."""
     return os.path.isdir(name) or (not os.path.exists(name) and any(c in name for c in "*?["))
+
+
+def check_solver(settings: Settings) -> None:
+    """Refuse what takes rows out of their order, over and over."""
+    asked = None
+    if settings.solver in ("newton_cg", "gram"):
+        asked = f"solver={settings.solver!r}"
+    elif settings.solver == "gradient_descent" and settings.descent.batch_size is not None:
+        asked = "batch_size"
+    if asked is not None:
+        raise InputError(
+            f"{asked} needs the rows in memory, and this table is read in batches or lies on a "
+            "cluster: leave it out, or give a table that fits"
+        )
 
 
 def check_memory(means: Means) -> None:

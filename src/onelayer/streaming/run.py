@@ -24,7 +24,7 @@ from onelayer.labelling import Labelled
 from onelayer.loss import SigmoidLoss
 from onelayer.model import Model
 from onelayer.naming import Naming
-from onelayer.outcome import warn_of_outcome, warn_of_strength
+from onelayer.outcome import warn_of_outcome
 from onelayer.rows.ahead import make_ahead
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.cache import Cache, CacheWriter
@@ -34,10 +34,11 @@ from onelayer.solvers.solution import Progress, Solution
 from onelayer.stored import from_stored, to_stored
 from onelayer.streaming.asked import USUAL_PASSES, Means, Settings
 from onelayer.streaming.encoded import encode_batches, label_held, spend_on, stack_spent
-from onelayer.streaming.seen import see_scores
+from onelayer.streaming.seen import level, see_scores
+from onelayer.streaming.strength import settle_far_strength
 from onelayer.streaming.telling import Telling
 from onelayer.streaming.threshold import Spent, settle_threshold
-from onelayer.strength import Start, StrengthChoice, settle_strength
+from onelayer.strength import Start
 from onelayer.summary import note_balance
 from onelayer.table.plan import lay_out
 from onelayer.table.reading import Table
@@ -45,6 +46,7 @@ from onelayer.table.reference import Bins, Reference, bin_columns
 from onelayer.table.schema import Schema
 from onelayer.table.stream import Stream
 from onelayer.table.survey import Split, Survey, find_trained, infer_from_survey, take_survey
+from onelayer.table.values import RefusedValueError
 from onelayer.thresholds.costs import read_costs
 from onelayer.workspace import Workspace, free_bytes
 
@@ -108,7 +110,7 @@ class Run:
             return survey.sample
         took = self.telling.seconds()
         self.telling.tell("settling the columns", known=False)(0)
-        schema = infer_from_survey(survey, self.split, **choices)
+        schema = self._infer(survey, choices)
         layout = lay_out(schema)
         needed, free = layout.row_bytes * survey.n_there, free_bytes(self.means.folder)
         self._require(needed if self.means.cached else 0, free, layout.n_columns)
@@ -124,6 +126,16 @@ class Run:
         )
         self.note_survey(survey, schema)
         return schema
+
+    def _infer(self, survey: Survey, choices: Mapping[str, Any]) -> Schema:
+        try:
+            return infer_from_survey(survey, self.split, **choices)
+        except RefusedValueError as refused:
+            raise self._find(refused) from None
+
+    def _find(self, refused: RefusedValueError) -> InputError:
+        """The error with the place in the table: the survey knows a sample of the rows."""
+        return refused.find(b.table for b in self.source.batches(self.batch_rows, [refused.column]))
 
     def note_survey(self, survey: Survey, schema: Schema) -> None:
         """Keep what was found, and say which rows are not there."""
@@ -220,7 +232,7 @@ class Run:
         with single_threaded_blas():
             where = measure_columns(rows, fit_intercept=True)
             there = where if weighed is rows else measure_columns(weighed, fit_intercept=True)
-        settings, choice, start = _settle_strength(weighed, self.settings)
+        settings, choice, start = settle_far_strength(weighed, self.settings)
         fitted = self._fit(weighed, schema, there, settings, steps, start)
         warn_of_outcome(fitted)
         solution = fitted if balance is None else balance.restore_far(fitted, rows, sums)
@@ -282,7 +294,7 @@ class Run:
             rows = FileRows(cache, self.means.n_jobs, room)
         else:
             rows = ReadRows(lambda: self._read(schema, name), layout, n, self.means.n_jobs, room)
-        return level_weights(rows) if weight_kind == "sampling" and layout.weighted else rows
+        return rows.by_class(level(rows)) if weight_kind == "sampling" and layout.weighted else rows
 
     def _read(self, schema: Schema, name: str) -> Iterator[Block]:
         """The rows of one use, encoded as they are read from the table."""
@@ -379,20 +391,3 @@ class Run:
             balance=balance,
             **stated,
         )
-
-
-def level_weights(rows: PassedRows) -> PassedRows:
-    """The rows with weights of 1 in the mean."""
-    factor = rows.n_rows / rows.reduce(lambda block: float(block.weights.sum()))
-    return rows.by_class((factor, factor))
-
-
-def _settle_strength(
-    rows: PassedRows, settings: Settings
-) -> tuple[Settings, StrengthChoice | None, Start | None]:
-    """The settings with C as a number; where it is chosen, on a part of the rows, how; a start."""
-    C, choice, start = settle_strength(
-        rows, SigmoidLoss(1), settings.C, l1_ratio=settings.l1_ratio, copies=settings.copies
-    )
-    warn_of_strength(choice)
-    return replace(settings, C=C), choice, start

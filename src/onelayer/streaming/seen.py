@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.blocks import ClassFactors
 from onelayer.network import sigmoid
 from onelayer.rows.memory import MemoryRows
 from onelayer.scoring import predict_logits
@@ -31,3 +32,9 @@ def see_scores(
         weights.append(block.weights)
     score = bin_scores(np.asarray(sigmoid(np.concatenate(logits))), np.concatenate(weights))
     return Reference(min(n_seen, len(numbers)), columns, score)
+
+
+def level(rows: MemoryRows) -> ClassFactors:
+    """What makes the weights of rows 1 in the mean."""
+    factor = rows.n_rows / rows.reduce(lambda block: float(block.weights.sum()))
+    return factor, factor

@@ -19,9 +19,15 @@ from onelayer.errors import DataWarning, InputError
 from onelayer.model import Model
 from onelayer.rows.cluster import Workers, check_here, check_workers, own_versions
 from onelayer.rows.partitioned import ClusterRows, load_parts
-from onelayer.streaming.asked import Means, Settings, is_files
-from onelayer.streaming.encoded import encode_batch, label_held, spend_on, stack_spent
-from onelayer.streaming.run import HELD, TRAINED, Run, level_weights
+from onelayer.streaming.asked import Means, Settings, check_solver, is_files
+from onelayer.streaming.encoded import (
+    encode_batch,
+    label_held,
+    spend_on,
+    stack_spent,
+)
+from onelayer.streaming.run import HELD, TRAINED, Run
+from onelayer.streaming.seen import level
 from onelayer.streaming.telling import Telling
 from onelayer.streaming.threshold import Spent
 from onelayer.table.findings import Findings, limit_lots
@@ -37,7 +43,8 @@ from onelayer.table.plan import lay_out
 from onelayer.table.reading import Table
 from onelayer.table.schema import Schema
 from onelayer.table.stream import open_stream
-from onelayer.table.survey import Split, close_survey, infer_from_survey, sample_size
+from onelayer.table.survey import Split, close_survey, sample_size
+from onelayer.table.values import RefusedValueError
 from onelayer.thresholds.choice import Costs
 from onelayer.workspace import Workspace, open_workspace
 
@@ -123,6 +130,7 @@ def train_spread(
         schema = run.settle(choices)
         if isinstance(schema, Table):
             return schema
+        check_solver(settings)
         run.encode(schema)
         return run.learn(schema)
 
@@ -198,9 +206,16 @@ class SpreadRun(Run):
         survey = close_survey(found, spread.name)
         if survey.is_whole:
             return survey.sample
-        schema = infer_from_survey(survey, self.split, **choices)
+        schema = self._infer(survey, choices)
         self.note_survey(survey, schema)
         return schema
+
+    def _find(self, refused: RefusedValueError) -> InputError:
+        spread = self.spread
+        look = partial(_look_for, refused=refused)
+        parts = spread.workers.begin("refused", look, spread.parts, spread.frames)
+        found = list(spread.workers.stream(list(parts), parts, *spread.futures))
+        return next((InputError(place) for place in found if place), refused)
 
     def encode(self, schema: Schema) -> None:
         """The second pass: each part's rows as numbers, kept where they were encoded."""
@@ -218,7 +233,7 @@ class SpreadRun(Run):
         rows = ClusterRows(self.spread.workers, self._loaded, self.means.n_jobs, SIDES[name])
         self._opened[name] = rows
         leveled = weight_kind == "sampling" and schema.weight is not None
-        return level_weights(rows) if leveled else rows  # type: ignore[return-value]
+        return rows.by_class(level(rows)) if leveled else rows
 
     def _spend(self, schema: Schema, numbers: NDArray[np.intp], labels: Array) -> Spent:
         costs, spread = self.settings.costs, self.spread
@@ -308,6 +323,12 @@ class ToBlocks:
         if self.schema.weight is not None:
             return joined
         return replace(joined, weights=np.broadcast_to(1.0, joined.n_rows))
+
+
+def _look_for(part: Part, frame: Any, refused: RefusedValueError) -> str | None:
+    """On a worker: the error with the place of such a value in a part, if it holds one."""
+    found = refused.find(batch.table for batch in part.batches(frame))
+    return None if found is refused else str(found)
 
 
 def _count(source: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -80,10 +80,30 @@ def missing_numbers(na: Sequence[str]) -> list[float]:
     return [float(number) for number in numbers.drop_nulls()]
 
 
-def refuse_value(table: Table, row: int, column: str, expected: str) -> InputError:
+class RefusedValueError(InputError):
+    """A value that cannot be read, where it was met: perhaps in a sample of the rows."""
+
+    column: str
+    value: object
+    expected: str
+
+    def find(self, tables: Iterable[Table]) -> InputError:
+        """Return the error with the place of the first such value in the whole table."""
+        for table in tables:
+            same = table.frame[self.column].eq_missing(self.value).to_numpy()
+            if same.any():
+                return refuse_value(table, int(np.argmax(same)), self.column, self.expected)
+        return self
+
+
+def refuse_value(table: Table, row: int, column: str, expected: str) -> RefusedValueError:
     """Return the error for one value that cannot be read; `expected` ends the sentence."""
     value = table.frame[column][row]
-    return InputError(f"{table.place_of(row)}, column {column!r}: {show(value)} {expected}")
+    refused = RefusedValueError(
+        f"{table.place_of(row)}, column {column!r}: {show(value)} {expected}"
+    )
+    refused.column, refused.value, refused.expected = column, value, expected
+    return refused
 
 
 def show(value: object) -> str:

@@ -53,7 +53,7 @@ def test_a_training_whose_cache_finds_no_room(tmp_path, disk, monkeypatch, stage
             fill(disk, keep=100_000)
 
     options = {"target": "granted", "memory": "100MB", "cache": disk / "cache"}
-    said = "GB are free" if stage == "surveying" else "the disk is full: free some space"
+    said = "MB are free" if stage == "surveying" else "the disk is full: free some space"
     with pytest.raises(InputError, match=said) as caught:
         train(tmp_path / "loans.parquet", tell=tell, **options)
     assert "\n" not in str(caught.value)

@@ -165,7 +165,7 @@ class Run:
     def _require(self, needed: int, free: int, n_columns: int) -> None:
         if needed > free:
             raise InputError(
-                f"the encoded rows take {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free "
+                f"the encoded rows take {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free "
                 f"in {self.workspace.folder.parent}: name another folder (cache, --cache)"
             )
         hessian = 8 * (n_columns + 1) ** 2

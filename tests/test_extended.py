@@ -8,7 +8,7 @@ from exact import Exact
 
 from onelayer import OneLayerClassifier
 from onelayer.errors import ConvergenceWarning, DataWarning
-from onelayer.solvers.extended import EPS, find_independent, triangle
+from onelayer.solvers.reflections import EPS, find_independent, triangle
 
 LONG = pytest.mark.skipif(EPS > 1e-18, reason="no numbers longer than float64 here")
 EXCESS = 1e-8

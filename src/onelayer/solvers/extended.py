@@ -28,18 +28,16 @@ from onelayer.certificate import (
 from onelayer.loss import Loss, SigmoidLoss, Terms
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers.line_search import search_lengths
+from onelayer.solvers.reflections import EPS, Long, find_independent, invert, triangle
 from onelayer.solvers.second_order import MESSAGES, RELATIVE_GAP
 from onelayer.solvers.solution import Progress, Solution
 
 Array = NDArray[Any]
 
-Long = np.longdouble
-EPS = float(np.finfo(Long).eps)
 MOST_PRODUCTS = 1e7  # of two numbers, in one step: a tenth of a second
 MOST_STEPS = 40
 SHARPER = 1e-2  # of the end asked for, so that rounding the parameters is all that is left
 BIAS_STEPS = 3
-SUM = 1e-10  # of a column's spread; what is left of a sum of others, as the rows hold it in float64
 
 
 @dataclass(frozen=True)
@@ -248,7 +246,7 @@ def measure(problem: Problem, theta: Array) -> Point | None:
     root = triangle(_roots(problem, terms))
     if root is None or not np.isfinite(value):
         return None
-    inverse = _invert(root)
+    inverse = invert(root)
     turned = inverse.T @ slope.ravel()
     squared = float(turned @ turned) + k * float((problem.ridge * np.square(common)).sum())
     direction = (inverse @ turned).reshape(k, D) + common
@@ -293,44 +291,6 @@ def _roots(problem: Problem, terms: Terms) -> Array:
         level = np.sqrt(problem.s.sum()) / k
         rows.append(np.tile(level * np.eye(len(A), dtype=Long), k))
     return np.vstack([*rows, np.diag(ridge)[held]])
-
-
-def triangle(B: Array) -> Array | None:
-    """R, upper, with R'R = B'B, by reflections; None where B has not the rank of its columns."""
-    D = B.shape[1]
-    least = len(B) * EPS * np.sqrt(np.square(B).sum(axis=0))
-    if len(B) < D or not all(_reflect(B, j, j, least[j]) for j in range(D)):
-        return None
-    return np.asarray(np.triu(B[:D]))
-
-
-def find_independent(A: Array) -> NDArray[np.bool_]:
-    """(D,) True for the rows of A that are no sums of rows before them, in any of their values."""
-    B, least = A.T.copy(), SUM * np.sqrt(np.square(A).mean(axis=1))
-    found = np.zeros(len(A), dtype=bool)
-    for j in range(len(A)):
-        found[j] = found.sum() < len(B) and _reflect(B, int(found.sum()), j, least[j])
-    return found
-
-
-def _reflect(B: Array, first: int, j: int, least: float) -> bool:
-    """Turn column j's part from row `first` on into one number, if that is more than `least`."""
-    v = B[first:, j].copy()
-    length = np.sqrt(v @ v)
-    if not length > least:
-        return False
-    v[0] += np.copysign(length, v[0])
-    rest = B[first:, j:]
-    rest -= np.outer(v / (length * np.abs(v[0])), v @ rest)
-    return True
-
-
-def _invert(root: Array) -> Array:
-    """The inverse of an upper triangle."""
-    inverse = np.eye(len(root), dtype=Long)
-    for j in range(len(root))[::-1]:
-        inverse[j] = (inverse[j] - root[j, j + 1 :] @ inverse[j + 1 :]) / root[j, j]
-    return inverse
 
 
 def _largest_leverage(problem: Problem, inverse: Array) -> float:

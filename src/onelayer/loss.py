@@ -133,45 +133,55 @@ class SoftmaxLoss:
         return 1
 
     def terms(self, Z: Array, labels: Array) -> Terms:
-        own = labels[0].astype(np.intp)
-        rows = np.arange(Z.shape[1])
-        top = Z.argmax(axis=0)
-        with np.errstate(under="ignore"):
-            e = np.exp(Z - Z[top, rows])
-            rest = e.copy()
-            rest[top, rows] = 0
-            # 1 + rest, not e.sum(): log1p keeps the digits of a loss that is nearly 0.
-            loss = np.log1p(rest.sum(axis=0)) + (Z[top, rows] - Z[own, rows])
-            probability = e / e.sum(axis=0)
-            others = _sum_of_others(probability)
-            residual = probability.copy()
-            residual[own, rows] = -others[own, rows]
-            curvature = probability * others
-        rival = Z.copy()
-        rival[own, rows] = -np.inf
-        margin = Z[own, rows] - rival.max(axis=0)
+        found = self.slopes(Z, labels)
+        P, own, rows = found.probability, labels[0].astype(np.intp), np.arange(Z.shape[1])
+        assert P is not None
+        curvature = 1 - P
+        curvature[own, rows] = -found.residual[own, rows]
+        # Only a row's own class, or the one that it is taken for, can be nearly sure.
+        missed = np.flatnonzero(found.margin[0] < 0)
+        curvature[:, missed] = _sum_of_others(P[:, missed])
+        curvature *= P
         return Terms(
-            loss=loss[None],
-            residual=residual,
+            loss=found.loss,
+            residual=found.residual,
             curvature=curvature,
-            margin=margin[None],
-            probability=probability,
+            margin=found.margin,
+            probability=P,
         )
 
     def slopes(self, Z: Array, labels: Array) -> Slopes:
-        return self.terms(Z, labels)
+        own, rows = labels[0].astype(np.intp), np.arange(Z.shape[1])
+        with np.errstate(under="ignore"):
+            e, mine = Z.copy(), Z[own, rows]
+            e[own, rows] = -np.inf
+            rival = e.max(axis=0)
+            top = np.maximum(rival, mine)
+            e -= top
+            np.exp(e, out=e)
+            # The others alone, and log1p: a loss that is nearly 0 keeps its digits, as A - Y does.
+            others, first = e.sum(axis=0), np.exp(mine - top)
+            total = others + first
+            loss = np.log1p(others + (first - 1)) + (top - mine)
+            e[own, rows] = first
+            e /= total
+            residual = e.copy()
+            residual[own, rows] = -others / total
+        margin = (mine - rival)[None]
+        return Slopes(loss=loss[None], residual=residual, margin=margin, probability=e)
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         return ((k, j) for k in range(self.n_outputs) for j in range(k + 1))
 
     def least_curvature(self, terms: Slopes, weights: Array) -> Array:
         """H >= s (diag p - p p') (x) x x', so (e_k - e_l) (x) x has at most (1/p_k + 1/p_l) / s."""
-        held = weights > 0
-        if terms.probability is None or not held.any():
+        held, P = weights > 0, terms.probability
+        if P is None or not held.any():
             return np.array([np.inf])
-        two = np.partition(terms.probability[:, held], 1, axis=0)[:2]
+        least, second = _two_least(P)
         with np.errstate(divide="ignore", over="ignore"):
-            return np.array([(weights[held] / (1 / two).sum(axis=0)).min()])
+            own = weights / (1 / least + 1 / second)
+        return np.array([own.min(where=held, initial=np.inf)])
 
     def activate(self, Z: Array) -> Array:
         with np.errstate(under="ignore"):
@@ -204,6 +214,15 @@ def _against(sign: Array, miss: Array) -> Array:
     """The residuals, written over `miss`."""
     miss *= sign
     return np.negative(miss, out=miss)
+
+
+def _two_least(P: Array) -> tuple[Array, Array]:
+    """The least and the second least probability of each row: sorting them would take longer."""
+    least, second = np.minimum(P[0], P[1]), np.maximum(P[0], P[1])
+    for each in P[2:]:
+        np.minimum(second, np.maximum(least, each), out=second)
+        np.minimum(least, each, out=least)
+    return least, second
 
 
 def _sum_of_others(probability: Array) -> Array:

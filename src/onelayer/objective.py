@@ -389,6 +389,7 @@ def _bordered_squares(tile: Block, q: Array) -> Array:
 
 def bias_curvature(terms: Terms, s: Array) -> Array:
     """sum s (diag p - p p') for a softmax, the diagonal of sum s q for sigmoids."""
+    s = np.ascontiguousarray(s)  # a weight that is stored once would keep BLAS out
     own = np.diag(terms.curvature @ s)
     if terms.probability is None:
         return own

@@ -23,12 +23,15 @@ DENSE_ENOUGH = 0.1  # above this share of non-zeros the product of a dense tile 
 class SparseFeatures:
     """Compressed sparse rows, whose zeros are never touched.
 
+    `single` rows are float32, for guesses: their products are of float32 too.
+
     >>> X = SparseFeatures(sparse.csr_array(np.eye(2)))
     >>> X.back(np.array([[3.0, 4.0]])).tolist()
     [[3.0, 4.0]]
     """
 
     values: Any
+    single: bool = False
 
     @property
     def n_rows(self) -> int:
@@ -48,7 +51,7 @@ class SparseFeatures:
 
     @property
     def in_place(self) -> bool:
-        return bool(self.values.dtype == np.float64)
+        return self.single or bool(self.values.dtype == np.float64)
 
     def rows(self, start: int, stop: int) -> "SparseFeatures":
         if start == 0 and stop >= self.n_rows:
@@ -59,12 +62,12 @@ class SparseFeatures:
             self.values.indices[first:last],
             self.values.indptr[start : stop + 1] - first,
         )
-        return SparseFeatures(assemble(sparse.csr_array, parts, self.n_columns))
+        return SparseFeatures(assemble(sparse.csr_array, parts, self.n_columns), self.single)
 
     def tile(self, start: int, stop: int) -> "SparseFeatures":
         part = self.rows(start, stop)
         data = part.values.data
-        return part if data.dtype == np.float64 else part._with_data(data.astype(np.float64))
+        return part if part.in_place else part._with_data(data.astype(np.float64))
 
     def take(self, indices: Array) -> "SparseFeatures":
         return SparseFeatures(self.values[indices])
@@ -72,17 +75,23 @@ class SparseFeatures:
     def columns(self, indices: Array) -> "SparseFeatures":
         return SparseFeatures(sparse.csr_array(self.values[:, indices]))
 
+    def to_single(self) -> "SparseFeatures":
+        """The same rows in float32: the values alone are copied."""
+        return SparseFeatures(self._with_data(self.values.data.astype(np.float32)).values, True)
+
     def linear(self, W: Array) -> Array:
+        W = self._match(W)
         if len(W) == 1:  # the product with one vector has no copy of W to make
-            Z = np.zeros((1, self.n_rows))
+            Z = np.zeros((1, self.n_rows), self._precision)
             add_linear(self.values, W[0], Z[0])
             return Z
         # Weights in Fortran order are used as they are; of others a copy is made.
         return np.ascontiguousarray((self.values @ np.ascontiguousarray(W.T)).T)
 
     def back(self, R: Array) -> Array:
+        R = self._match(R)
         if len(R) == 1:
-            sums = np.zeros((1, self.n_columns))
+            sums = np.zeros((1, self.n_columns), self._precision)
             add_back(self.values, R[0], sums[0])
             return sums
         # In Fortran order, as the product leaves it: turning it costs as much as the product.
@@ -191,6 +200,13 @@ class SparseFeatures:
             if len(held) == self.n_rows:
                 low[column], high[column] = held.min(), held.max()
         return low, high
+
+    @property
+    def _precision(self) -> Any:
+        return np.float32 if self.single else np.float64
+
+    def _match(self, numbers: Array) -> Array:
+        return numbers.astype(np.float32, copy=False) if self.single else numbers
 
     @cached_property
     def _transposed(self) -> Any:

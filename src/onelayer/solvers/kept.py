@@ -8,6 +8,7 @@ length then costs no pass, and a product with the Hessian is one product with th
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from itertools import pairwise
 from operator import iadd
 from typing import Any, TypeVar
 
@@ -24,7 +25,9 @@ Array = NDArray[Any]
 T = TypeVar("T")
 
 PIECE = 1 << 14
-CHUNK = 10  # outputs that one thread sums at a time where sums over blocks would be too wide
+STRETCH = 1 << 16  # numbers of rows
+CHUNK = 12  # outputs that one thread sums at a time where sums over blocks would be too wide:
+# four float32 are added at once, and a rest that is none of four takes as long as eight more
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class KeptRows:
         self.by_output = (
             objective.n_outputs > CHUNK and 2 * merged > block.n_rows * block.features.row_values
         )
+        # Rows whose numbers stay in cache; threads for fewer would cost more than they save.
+        step = max(1, STRETCH // objective.n_outputs)
+        count = -(-block.n_rows // step)
+        edges = [k * block.n_rows // max(1, count) for k in range(count + 1)]
+        self.stretches = list(pairwise(edges))
         # Parameters of which a few vectors stay in cache.
         self.pieces = objective.pieces(max(1, PIECE // objective.n_outputs))
         # Views of rows are cut once, as cutting sparse ones takes longer than short products do.
@@ -81,14 +89,25 @@ class KeptRows:
     def linear(self, V: Array) -> Array:
         """The logits of V for every row, (n_outputs, n)."""
         W, bias = self.objective.where.to_tiles(V)
-        out = np.empty((len(V), self.rows.n_rows))
+        return self.multiply(W, bias)
+
+    def multiply(self, W: Array, bias: Array | None = None) -> Array:
+        """Weights (n_outputs, p) as tiles have them times every row, (n_outputs, n)."""
+        out = np.empty((len(W), self.rows.n_rows))
 
         def fill(number: int) -> None:
             for own, tile in self._pieces(number):
-                np.add(tile.linear(W), bias[:, None], out=out[:, own])
+                if bias is None:
+                    out[:, own] = tile.linear(W)
+                else:
+                    np.add(tile.linear(W), bias[:, None], out=out[:, own])
 
         self.rows.run(fill, range(len(self.rows.borders)))
         return out
+
+    def sum_back(self, R: Array) -> Array:
+        """Sums over the rows of R (n_outputs, n) times the columns as tiles have them."""
+        return self._back_by_output(R) if self.by_output else self._back_by_row(R)
 
     @property
     def _is_kept(self) -> bool:
@@ -113,7 +132,7 @@ class KeptRows:
         """The same, and what `finish` makes of some parameters' slopes (own, n_outputs) each, as
         they are still in cache: it may change them."""
         objective, db = self.objective, R.sum(axis=1)
-        dW = self._back_by_output(R) if self.by_output else self._back_by_row(R)
+        dW = self.sum_back(R)
         out = np.empty((objective.width, len(R)))
 
         def fill(own: slice) -> T:
@@ -172,7 +191,7 @@ class KeptRows:
             part *= P
             part *= weights[own]
 
-        self.rows.run(fill, self.rows.borders)
+        self.rows.run(fill, self.stretches)
         return out
 
     def terms(self, Z: Array) -> Terms:
@@ -199,7 +218,7 @@ class KeptRows:
                 bias_curvature(each, s),
             )
 
-        parts = self.rows.run(sum_up, self.rows.borders)
+        parts = self.rows.run(sum_up, self.stretches)
         total, miss, least, margin, bias = (list(column) for column in zip(*parts, strict=True))
         return Terms(
             sum(total[1:], total[0]),

@@ -8,6 +8,7 @@ penalty there is no bound for that rest, and the certificate says so.
 import math
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from onelayer.certificate import SMALLEST_RHO, Certificate, combine
 from onelayer.objective import Evaluation, Objective
-from onelayer.solvers import newton, second_order
+from onelayer.solvers import newton, second_order, shares
 from onelayer.solvers.applied import (
     Surroundings,
     dots,
@@ -31,6 +32,7 @@ from onelayer.solvers.line_search import search_lengths
 from onelayer.solvers.preconditioner import choose_preconditioner
 from onelayer.solvers.second_order import Method, Point, State, Watch
 from onelayer.solvers.solution import Progress, Solution, is_low
+from onelayer.solvers.spaces import Weights, choose_weights
 from onelayer.solvers.subspace import approach
 
 Array = NDArray[Any]
@@ -135,20 +137,35 @@ def _begin(
 ) -> tuple[Place, State, Pace, tuple[Progress, ...]]:
     """Where the steps over a subspace lead, if there is a penalty to weigh the slope with and the
     Hessian itself is not at hand; and what they have told."""
-    objective, unknown = rules.kept.objective, np.full(rules.kept.objective.groups, np.inf)
+    kept, objective = rules.kept, rules.kept.objective
     told: tuple[Progress, ...] = ()
-    precondition, passes = None, 0
-    apart = rules.kept.apart
-    if np.isfinite(objective.C) and apart.stop == apart.start:
-        found = approach(rules.kept, theta, rules.tol, rules.far, watch)
-        theta, precondition, passes = found.theta, found.precondition, found.passes
-        told = found.history[:-1]  # the last point is looked at once more
-    place = _look(rules, theta, rules.kept.linear(theta))
-    if precondition is None:
-        precondition = choose_preconditioner(rules.kept, place.terms, None, 0)
+    known, passes = None, 0
+    if np.isfinite(objective.C) and kept.apart.stop == kept.apart.start:
+        theta, known, passes, told = _approach(rules, theta, watch)
+    place = _look(rules, theta, kept.linear(theta))
+
+    @cache  # the proof of the end needs none
+    def choose() -> Preconditioner:
+        return known or choose_preconditioner(kept, place.terms, None, 0)
+
+    pace = Pace(lambda r: choose()(r), np.full(objective.groups, np.inf))
     none = ("",) * objective.groups
     state = State(theta, place.evaluation, (), passes + 1, len(told), (), (), none)
-    return place, state, Pace(precondition, unknown), told
+    return place, state, pace, told
+
+
+def _approach(
+    rules: Rules, theta: Array, watch: Watch
+) -> tuple[Array, Preconditioner | None, int, tuple[Progress, ...]]:
+    """Where the steps over a subspace lead, the preconditioner in use there, the passes, and what
+    was told; the last point is looked at once more."""
+    kept = rules.kept
+    if shares.suits(kept, theta):
+        return shares.descend(kept, theta, rules.tol, watch)
+    weights, stand = choose_weights(kept, theta, rules.tol, rules.far)
+    found = approach(weights, stand, watch)
+    assert isinstance(found.space, Weights)
+    return found.stand.theta, found.space.precondition, found.passes, found.history[:-1]
 
 
 def _prove_by_factor(objective: Objective, found: Solution, tol: float) -> Solution:

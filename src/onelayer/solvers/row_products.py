@@ -23,7 +23,7 @@ Array = NDArray[Any]
 CHUNKS = 4  # sums of K made side by side, each as large as K
 TILE_COLUMNS = 512
 PIECES = 8  # of the columns, each of which one thread reads for a product,
-NARROW = 64  # so many at a time: read from memory once, they are multiplied twice
+COPIED_VALUES = 1 << 18  # of other types at a time: 2 MiB of float64
 SINGLE = 1e6  # times a row's weight its square may be where float32 will do
 MOST_PRODUCTS = 60  # with the table; K is the cheaper way on
 FEW = 64  # rows whose centre is near enough to that of all
@@ -55,15 +55,22 @@ class Table:
     C: float
 
     def multiply(self, v: Array) -> tuple[Array, Array]:
-        """K v (n,) and C Xc'v (p,), each column read once."""
+        """K v (n,) and C Xc'v (p,).
+
+        Some columns at a time: not so few that they stay in a core's cache to be read again, as
+        then the rows' short parts, each on a page of its own, are slower to read than twice as
+        many numbers side by side.
+        """
         total = float(v.sum())
         p = len(self.centre)
         edges = np.arange(PIECES + 1) * p // PIECES
+        in_place = self.values.dtype == np.float64
+        width = p if in_place else max(1, COPIED_VALUES // len(v))
 
         def work(k: int) -> tuple[Array, Array]:
             out, w = np.zeros(len(v)), np.empty(edges[k + 1] - edges[k])
-            for start in range(edges[k], edges[k + 1], NARROW):
-                stop = min(start + NARROW, edges[k + 1])
+            for start in range(edges[k], edges[k + 1], width):
+                stop = min(start + width, edges[k + 1])
                 part = np.asarray(self.values[:, start:stop], dtype=np.float64)
                 u = v @ part
                 u -= total * self.centre[start:stop]
@@ -237,7 +244,8 @@ def _measure_tiles(block: Block, near: Array) -> tuple[Array, Array]:
     """The weighted sum of the rows, and each row's squared distance from `near`."""
     total, parts = np.zeros(len(near)), []
     for tile in block.tiles():
-        total += tile.features.back(tile.weights[None])[0]
+        # A weight that is stored once would keep BLAS out.
+        total += tile.features.back(np.ascontiguousarray(tile.weights)[None])[0]
         along = tile.features.linear(near[None])[0]
         parts.append(tile.features.square_lengths() - 2 * along + near @ near)
     return total, np.concatenate(parts)

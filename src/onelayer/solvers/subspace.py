@@ -16,19 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.objective import Evaluation
-from onelayer.solvers.applied import dots, measure, survey
 from onelayer.solvers.factor import factor
 from onelayer.solvers.kept import KeptRows, Terms
 from onelayer.solvers.line_search import search_lengths
-from onelayer.solvers.preconditioner import (
-    Preconditioner,
-    choose_preconditioner,
-    factor_some_rows,
-    soften_diagonal,
-)
-from onelayer.solvers.second_order import RELATIVE_GAP
 from onelayer.solvers.solution import Progress
+from onelayer.solvers.spaces import Space, Stand
 
 Array = NDArray[Any]
 
@@ -39,75 +31,49 @@ PATIENCE, LEVEL = 4, 1e-13  # steps that gain no more than this share of the obj
 STRETCH, SHRINK = 40, 0.5  # so many steps are to shrink the slope to this share, or are the last
 
 
-@dataclass(frozen=True)
-class Stand:
-    """A point of the parameters with its logits and what was summed there."""
-
-    theta: Array
-    logits: Array
-    terms: Terms
-    evaluation: Evaluation
-    gradient: Array
-
-
-@dataclass(frozen=True)
-class Approach:
-    """Where the steps have led.
-
-    Attributes
-    ----------
-    theta: (n_outputs, p + 1). passes: over the rows. history: one `Progress` a step.
-    precondition: the rough inverse of the Hessian last in use.
-    """
-
-    theta: Array
-    passes: int
-    history: tuple[Progress, ...]
-    precondition: Preconditioner
-
-
 class Directions:
     """The last few directions with their logits, and the penalty's products with them.
 
-    They lie in arrays of one shape, (room, p + 1, n_outputs) and (room, n_outputs, n), of which the
+    They lie in arrays of one shape, (room, width, n_outputs) and (room, n_outputs, n), of which the
     oldest is overwritten. `ridge` (groups, room, room) holds the penalty's products between them,
     `pull` (groups, room) those with theta.
     """
 
-    def __init__(self, kept: KeptRows) -> None:
-        objective = kept.objective
-        each = objective.n_outputs * (objective.width + kept.rows.n_rows)
+    def __init__(self, space: Space) -> None:
+        kept, objective = space.kept, space.kept.objective
+        each = objective.n_outputs * (space.width + kept.rows.n_rows)
         self.kept, self.room = kept, min(MOST, max(FEWEST, ROOM // each))
-        self.values = np.empty((self.room, objective.width, objective.n_outputs))
+        self.pieces = space.pieces
+        self.values = np.empty((self.room, space.width, objective.n_outputs))
         self.logits = np.empty((self.room, objective.n_outputs, kept.rows.n_rows))
         self.ridge = np.zeros((objective.groups, self.room, self.room))
         self.pull = np.zeros((objective.groups, self.room))
         self.count, self.place = 0, 0
 
-    def add(self, direction: Array, logits: Array, theta: Array) -> None:
-        """A direction (n_outputs, p + 1) with its logits (n_outputs, n)."""
+    def add(self, space: Space, direction: Array, logits: Array, theta: Array) -> None:
+        """A direction (n_outputs, width) with its logits (n_outputs, n)."""
         self.place = self.count if self.count < self.room else (self.place + 1) % self.room
         self.count = min(self.count + 1, self.room)
         self.logits[self.place] = logits
-        penalty, n = self.kept.objective.penalty, self.count
+        n = self.count
 
         def multiply(own: slice) -> Array:
             values = self.values[:n, own]
             values[self.place] = direction.T[own]
-            weighed = values[self.place] * penalty[own, None]
+            weighed = space.weigh(own, values[self.place], logits)
             if len(self.pull) > 1:
                 pull = np.einsum("jk,jk->k", weighed, theta.T[own])
                 return np.column_stack([np.einsum("jk,ajk->ka", weighed, values), pull])
             flat = weighed.ravel()
             return np.append(_flatten(values) @ flat, flat @ theta.T[own].ravel())[None]
 
-        products = np.sum(self.kept.rows.run(multiply, self.kept.pieces), axis=0)
+        products = np.sum(self.kept.rows.run(multiply, self.pieces), axis=0)
         self._set_products(products[:, :n])
         self.pull[:, self.place] = products[:, n]
 
     def combine(self, shares: Array) -> tuple[Array, Array]:
         """Put what `shares` (groups, count) of the directions make in the place of the last one:
-        both span the same. The direction (n_outputs, p + 1) and its logits (n_outputs, n)."""
+        both span the same. The direction (n_outputs, width) and its logits (n_outputs, n)."""
         values = self.values[: self.count]
 
         def add(own: slice) -> None:
@@ -117,7 +83,7 @@ class Directions:
             else:
                 each[self.place] = (shares[0] @ _flatten(each)).reshape(each.shape[1:])
 
-        self.kept.rows.run(add, self.kept.pieces)
+        self.kept.rows.run(add, self.pieces)
         logits = self.logits[: self.count]
         if len(shares) > 1:
             logits[self.place] = np.einsum("ka,akn->kn", shares, logits)
@@ -139,7 +105,7 @@ class Directions:
             np.multiply(self.values[self.place, own], length, out=out[own])
             out[own] += theta.T[own]
 
-        self.kept.rows.run(add, self.kept.pieces)
+        self.kept.rows.run(add, self.pieces)
         out[-1] += length * biases
         return out.T
 
@@ -153,66 +119,51 @@ def _flatten(values: Array) -> Array:
     return values.reshape(len(values), -1)
 
 
-def approach(
-    kept: KeptRows, theta: Array, tol: float, far: float, watch: Callable[[Progress], None]
-) -> Approach:
-    """Step from theta until the slope alone proves the end, or steps shrink it too slowly.
+@dataclass(frozen=True)
+class Approach:
+    """Where the steps have led.
 
-    `far` is what `applied.find_farthest_row` gives.
+    Attributes
+    ----------
+    space: in whose numbers it is told. stand: the last point. passes: over the rows.
+    history: one `Progress` a step. known: the last directions.
     """
-    if kept.softmax:
-        theta = _take_shared_off(theta)
-    stand = _stand(kept, theta, kept.linear(theta))
-    soft = soften_diagonal(kept, stand.terms)
-    precondition = soft or choose_preconditioner(kept, stand.terms, None, 0)
-    known, spent = Directions(kept), 0
+
+    space: Space
+    stand: Stand
+    known: Directions
+    passes: int
+    history: tuple[Progress, ...]
+
+
+def approach(
+    space: Space,
+    stand: Stand,
+    watch: Callable[[Progress], None],
+    known: Directions | None = None,
+) -> Approach:
+    """Step until the slope alone proves the end, or steps shrink it too slowly.
+
+    `known` are directions from which it got here, if it did.
+    """
+    known, spent = known or Directions(space), 0
     sizes: list[Array] = []
-    history = [_tell(kept, stand, 0, 0.0)]
+    history = [_tell(space.kept, stand, 0, 0.0)]
     watch(history[-1])
     passes = 1
     while len(sizes) < MOST_STEPS:
-        sizes.append(_weigh(kept, stand))
-        if _is_proved(kept, stand, tol, far, sizes[-1]) or _is_slow(sizes) or _is_level(history):
+        sizes.append(stand.size)
+        if stand.ended or _is_slow(sizes) or _is_level(history):
             break
-        found = _step(kept, known, stand, precondition)
+        found = _step(space, known, stand)
         if found is None:
             break
         stand, length = found
         passes, spent = passes + 1, spent + 1
-        history.append(_tell(kept, stand, len(history), length))
+        history.append(_tell(space.kept, stand, len(history), length))
         watch(history[-1])
-        better = factor_some_rows(kept, stand.terms, spent)
-        if better is None and soft is None:
-            better = choose_preconditioner(kept, stand.terms, precondition, spent)
-        if better is not None and better is not precondition:
-            precondition, spent = better, 0
-    return Approach(stand.theta, passes, tuple(history), precondition)
-
-
-def _stand(kept: KeptRows, theta: Array, logits: Array, terms: Terms | None = None) -> Stand:
-    terms = kept.terms(logits) if terms is None else terms
-    return Stand(theta, logits, terms, *kept.evaluate(theta, terms))
-
-
-def _weigh(kept: KeptRows, stand: Stand) -> Array:
-    """The slope in the norm of the inverse penalty, (groups,): about lambda at most."""
-    slopes, penalty = stand.gradient[:, :-1], kept.objective.penalty[:-1]
-    return np.sqrt(dots(kept.objective, slopes / penalty, slopes))
-
-
-def _is_proved(kept: KeptRows, stand: Stand, tol: float, far: float, size: Array) -> bool:
-    """Whether the slope alone proves the end; looked at closely only where it may."""
-    value = stand.evaluation.value
-    if (size > tol).any() or (0.5 * np.square(size) > RELATIVE_GAP * value).any():
-        return False
-    around = survey(kept.objective, stand.theta, stand.evaluation, far)
-    nothing = np.zeros_like(stand.gradient)
-    points = measure(kept.objective, around, stand.gradient, nothing, stand.gradient)
-    return all(
-        point.decrement < 2 * point.rounding
-        or (point.rho <= tol and point.gap <= RELATIVE_GAP * max(each - point.gap, 0.0))
-        for point, each in zip(points, value, strict=True)
-    )
+        space, spent = space.learn(stand, spent)
+    return Approach(space, stand, known, passes, tuple(history))
 
 
 def _is_slow(sizes: list[Array]) -> bool:
@@ -231,28 +182,16 @@ def _is_level(history: list[Progress]) -> bool:
     return not history[-1 - PATIENCE].objective - last > LEVEL * abs(last)
 
 
-def _take_shared_off(parameters: Array) -> Array:
-    """Parameters (n_outputs, p + 1) less what all classes share, which moves no probability: its
-    only curvature is the penalty's, far below all other where columns are large."""
-    values = parameters.T
-    return np.asarray(np.subtract(values, values.mean(axis=1)[:, None]).T)
-
-
-def _step(
-    kept: KeptRows, known: Directions, stand: Stand, precondition: Preconditioner
-) -> tuple[Stand, float] | None:
+def _step(space: Space, known: Directions, stand: Stand) -> tuple[Stand, float] | None:
     """The Newton step over the directions, the slope's among them; None where nothing falls."""
-    slope = precondition(stand.gradient)
-    if kept.softmax:
-        slope = _take_shared_off(slope)
-    known.add(slope, kept.linear(slope), stand.theta)
-    slopes, H = _sum_subspace(kept, known, stand)
+    known.add(space, *space.direct(stand), stand.theta)
+    slopes, H = _sum_subspace(space.kept, known, stand)
     found = np.stack([factor(own).solve(-g) for own, g in zip(H, slopes, strict=True)])
-    biases, own = np.zeros(kept.objective.n_outputs), found[:, known.count :].ravel()
+    biases, own = np.zeros(space.kept.objective.n_outputs), found[:, known.count :].ravel()
     biases[: len(own)] = own
     _, moved = known.combine(found[:, : known.count])
     moved = moved + biases[:, None]
-    return _search(kept, known, stand, moved, biases, (found * slopes).sum(axis=1))
+    return _search(space, known, stand, moved, biases, (found * slopes).sum(axis=1))
 
 
 def _sum_subspace(kept: KeptRows, known: Directions, stand: Stand) -> tuple[Array, Array]:
@@ -281,7 +220,7 @@ def _sum_rows(kept: KeptRows, known: Directions, terms: Terms) -> tuple[Array, A
             return _sum_softmax(L, R, q, weights[own], has_bias)
         return _sum_sigmoids(L, R, q, has_bias)
 
-    parts = kept.rows.run(add, kept.rows.borders)
+    parts = kept.rows.run(add, kept.stretches)
     slopes, H = (list(column) for column in zip(*parts, strict=True))
     return sum(slopes[1:], slopes[0]), sum(H[1:], H[0])
 
@@ -308,14 +247,14 @@ def _sum_softmax(L: Array, R: Array, P: Array, s: Array, has_bias: bool) -> tupl
 
 
 def _search(
-    kept: KeptRows, known: Directions, stand: Stand, moved: Array, biases: Array, downhill: Array
+    space: Space, known: Directions, stand: Stand, moved: Array, biases: Array, downhill: Array
 ) -> tuple[Stand, float] | None:
     """Along the last direction and the biases as far as that lowers the objective.
 
     `moved` are the logits of both. The gradient is summed where the step ends.
     """
-    groups, trial = kept.objective.groups, list[Any]()
-    level = stand.evaluation.value - stand.terms.loss
+    kept, groups, trial = space.kept, space.kept.objective.groups, list[Any]()
+    level = stand.value - stand.terms.loss
     fall, bend = known.pull[:, known.place].copy(), known.ridge[:, known.place, known.place].copy()
 
     def measure_length(length: Array) -> tuple[Array, Array]:
@@ -328,13 +267,13 @@ def _search(
         return value, slope + fall + length * bend
 
     moving = np.ones(groups, dtype=bool)
-    length, _ = search_lengths(measure_length, stand.evaluation.value, downhill, moving)
+    length, _ = search_lengths(measure_length, stand.value, downhill, moving)
     if length is None:
         return None
     theta = known.follow(stand.theta, length, biases)
-    return _stand(kept, theta, *trial), float(length.min())
+    return space.look(theta, *trial), float(length.min())
 
 
 def _tell(kept: KeptRows, stand: Stand, iteration: int, length: float) -> Progress:
-    cost = float(stand.evaluation.loss.sum()) / kept.objective.where.weight
-    return Progress(iteration, cost, float(stand.evaluation.value.sum()), math.inf, length)
+    cost = float(stand.terms.loss.sum()) / kept.objective.where.weight
+    return Progress(iteration, cost, float(stand.value.sum()), math.inf, length)

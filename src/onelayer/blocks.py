@@ -56,9 +56,10 @@ class Block:
             rows = SPARSE_ROWS
         elif not self.features.in_place:
             rows, values, fewest = COPIED_ROWS, COPIED_VALUES, 64
+        rows = max(64, rows // n_outputs)
         if self.features.row_values == self.features.n_columns:
             rows = min(rows, max(fewest, values // self.features.row_values))
-        return self._cut(max(64, rows // n_outputs))
+        return self._cut(rows)
 
     def _tile_rows(self) -> int:
         step = max(64, TILE_VALUES // self.features.row_values)

@@ -1,7 +1,7 @@
 """Compressed sparse rows."""
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +31,7 @@ class SparseFeatures:
     """
 
     values: Any
-    single: bool = False
+    single: bool = field(default=False, kw_only=True)
 
     @property
     def n_rows(self) -> int:
@@ -62,7 +62,7 @@ class SparseFeatures:
             self.values.indices[first:last],
             self.values.indptr[start : stop + 1] - first,
         )
-        return SparseFeatures(assemble(sparse.csr_array, parts, self.n_columns), self.single)
+        return SparseFeatures(assemble(sparse.csr_array, parts, self.n_columns), single=self.single)
 
     def tile(self, start: int, stop: int) -> "SparseFeatures":
         part = self.rows(start, stop)
@@ -77,7 +77,9 @@ class SparseFeatures:
 
     def to_single(self) -> "SparseFeatures":
         """The same rows in float32: the values alone are copied."""
-        return SparseFeatures(self._with_data(self.values.data.astype(np.float32)).values, True)
+        return SparseFeatures(
+            self._with_data(self.values.data.astype(np.float32)).values, single=True
+        )
 
     def linear(self, W: Array) -> Array:
         W = self._match(W)

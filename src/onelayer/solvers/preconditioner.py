@@ -204,7 +204,7 @@ def _sum_hessian(kept: KeptRows, P: Array, drawn: Array, weights: Array) -> Arra
     for start in range(0, len(drawn), ROWS_AT_A_TIME):
         own = slice(start, start + ROWS_AT_A_TIME)
         X = _standardise_rows(objective, _take(kept, drawn[own])) * np.sqrt(weights[own])
-        H = _add_hessian(H, X, P[:, drawn[own]])
+        _add_hessian(kept, H, X, P[:, drawn[own]])
     H[np.diag_indices(len(H))] += np.tile(objective.penalty, objective.n_outputs)
     return H
 
@@ -220,15 +220,18 @@ def _standardise_rows(objective: Objective, features: Features) -> Array:
     return X
 
 
-def _add_hessian(H: Array, X: Array, P: Array) -> Array:
-    """H plus the lower triangle of the rows' sum of (diag(p) - p p') (x) x x'."""
+def _add_hessian(kept: KeptRows, H: Array, X: Array, P: Array) -> None:
+    """Add the rows' sum of (diag(p) - p p') (x) x x' to the lower triangle of H, a class's columns
+    at a time: these are for the threads."""
     width = len(X)
     A = (P[:, None, :] * X).reshape(len(H), -1)
-    H = linalg.blas.dsyrk(-1.0, A.T, beta=1.0, c=H, trans=1, lower=1, overwrite_c=1)
-    for k in range(len(P)):
-        own = slice(k * width, (k + 1) * width)
-        H[own, own] += A[own] @ X.T
-    return np.asarray(H)
+
+    def add(k: int) -> None:
+        first, own = k * width, slice(k * width, (k + 1) * width)
+        H.T[own, first:] -= A[own] @ A[first:].T
+        H.T[own, own] += A[own] @ X.T
+
+    kept.rows.run(add, range(len(P)))
 
 
 def _draw(curvature: Array, m: int) -> tuple[Array, Array]:

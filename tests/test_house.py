@@ -24,6 +24,7 @@ ROOMS = (
     "workspace",
     "spill",
     "exact_sums",
+    "scratch",
     "network",
     "loss",
     "features",

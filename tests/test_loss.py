@@ -1,11 +1,13 @@
 """The two output layers against mpmath: value, slope and curvature, also far beyond |Z| = 700."""
 
+import math
+
 import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import softmax
+from scipy.special import expit, log_expit, softmax
 
 from onelayer.loss import SigmoidLoss, SoftmaxLoss
 from onelayer.network import log_loss, sigmoid
@@ -122,3 +124,34 @@ def test_least_curvature_bounds_a_row_s_leverage():
 def test_without_a_weight_nothing_is_bounded(loss):
     terms = loss.terms(np.ones((2, 3)), np.ones((loss.groups, 3)))
     assert np.isinf(loss.least_curvature(terms, np.zeros(3))).all()
+
+
+@pytest.mark.parametrize("weights", ["one", "three", "each"])
+@pytest.mark.parametrize("curved", [True, False])
+@pytest.mark.parametrize("scale", [1e-3, 2.0, 30.0, 300.0, 650.0, 800.0])
+@pytest.mark.parametrize("right", [False, True], ids=["any", "right"])
+def test_sums_of_rows_keep_every_digit(scale, curved, weights, right):
+    """Against SciPy's log sigmoid, added without rounding; where all are right, losses are tiny."""
+    rng = np.random.default_rng(6)
+    Z = rng.uniform(-scale, scale, (2, 700))
+    y = Z > 0 if right else rng.random(Z.shape) < 0.4
+    s = {
+        "one": np.broadcast_to(1.0, 700),
+        "three": np.broadcast_to(3.0, 700),
+        "each": rng.exponential(size=700) * (rng.random(700) < 0.9),
+    }[weights]
+    got = SigmoidLoss(2).sum_rows(Z.copy(), y.astype(np.int8), s, curved)
+    u = np.where(y, Z, -Z)
+    for k in range(2):
+        exact = math.fsum(-log_expit(u[k]) * s)
+        assert got.loss[k] == pytest.approx(exact, rel=1e-14)
+        assert -np.abs(u[k]).max() <= got.least_margin[k] <= u[k, s > 0].min()
+        if curved:
+            assert got.least_margin[k] == u[k, s > 0].min()
+    np.testing.assert_allclose(got.residual, (1 - 2 * y) * expit(-u) * s, rtol=1e-14, atol=1e-300)
+    q = expit(u) * expit(-u) * s
+    np.testing.assert_allclose(
+        got.least_curvature, q[:, s > 0].min(axis=1), rtol=1e-13, atol=1e-300
+    )
+    if curved:
+        np.testing.assert_allclose(got.curvature, q, rtol=1e-13, atol=1e-300)

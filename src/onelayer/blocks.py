@@ -18,9 +18,9 @@ TILE_VALUES = 1 << 17  # 1 MiB of float64: a tile is read from memory once and r
 # leaving the cache does: such tiles are longer, in proportion to the columns, up to this.
 LONGEST_TILE = 1 << 14
 # Threads that call many short loops wait for each other in the interpreter: a pass over vectors
-# takes stretches that fill the larger of a core's own caches,
-STRETCH_VALUES = 1 << 18
-FEWEST_ROWS = 3 << 10  # of a wider table too: calls for fewer cost more than the cache gives
+# takes stretches of 4 MiB, which a cache that cores share still holds,
+STRETCH_VALUES = 1 << 19
+FEWEST_ROWS = 1 << 12  # of a wider table too: calls for fewer cost more than the cache gives
 COPIED_VALUES = 1 << 17  # the same where a copy is read
 STRETCH_ROWS = 1 << 14  # as long as the outputs of their rows do,
 SPARSE_ROWS = 1 << 15  # or twice as long, where rows hold few of their columns,

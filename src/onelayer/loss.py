@@ -11,10 +11,18 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas
 
-from onelayer.network import least_curvature, margin_slopes, margin_terms, sigmoid
+from onelayer.network import least_curvature, margin_terms, sigmoid
+from onelayer.scratch import borrow
 
 Array = NDArray[Any]
+
+FACTORS = 64  # of at least 1/2 each, multiplied before a logarithm is taken
+LOW = 0.1  # a mean loss from which their roundings are no more than those of a sum
+FARTHEST = 0.68 * float(
+    np.finfo(np.float64).maxexp
+)  # below log 2 times that no exponential overflows
 
 _ONE = np.ones(1)
 _ONE.flags.writeable = False
@@ -45,6 +53,29 @@ class Terms(Slopes):
     curvature: Array
 
 
+@dataclass(kw_only=True)
+class RowSums:
+    """What the rows of a stretch add up to, and what goes on to their features, weighted.
+
+    Attributes
+    ----------
+    loss: (groups,), sum s loss. residual, curvature: (n_outputs, m), times s; the second where it
+        was asked for. Both may lie in memory that the thread's next stretch takes.
+    least_curvature: (groups,), a lower bound of weight times curvature between two answers of a
+        row: its leverage s q x'H^-1 x is at most 1.
+    least_margin: (groups,), of rows with a weight; or a lower bound of it, where curvatures were
+        not asked for.
+    probability: as in `Terms`.
+    """
+
+    loss: Array
+    residual: Array
+    least_curvature: Array
+    least_margin: Array
+    curvature: Array | None = None
+    probability: Array | None = None
+
+
 class Loss(Protocol):
     """What training asks of an output layer."""
 
@@ -59,8 +90,8 @@ class Loss(Protocol):
     def terms(self, Z: Array, labels: Array) -> Terms:
         """Loss and derivatives of every row of a block."""
 
-    def slopes(self, Z: Array, labels: Array) -> Slopes:
-        """The same without the second derivative."""
+    def sum_rows(self, Z: Array, labels: Array, s: Array, curved: bool) -> RowSums:
+        """The rows' sums under weights `s` (m,), with curvatures or not; `Z` is written over."""
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """The pairs of outputs (k, l), k >= l, that share a second derivative."""
@@ -93,24 +124,32 @@ class SigmoidLoss:
         loss, miss, curvature = margin_terms(margin)
         return Terms(loss=loss, residual=_against(sign, miss), curvature=curvature, margin=margin)
 
-    def slopes(self, Z: Array, labels: Array) -> Slopes:
-        sign, margin = _turn(Z, labels)
-        loss, miss = margin_slopes(margin)
-        return Slopes(loss=loss, residual=_against(sign, miss), margin=margin)
+    def sum_rows(self, Z: Array, labels: Array, s: Array, curved: bool) -> RowSums:
+        n_outputs, m = Z.shape
+        room = borrow("rows", 4, n_outputs, -(-m // FACTORS) * FACTORS)
+        sign = room[0, :, :m]
+        np.multiply(labels, -2.0, out=sign)
+        sign += 1
+        u = np.multiply(Z, sign, out=Z)  # the margins turned round: above 0 where a row is wrong
+        farthest = np.array([abs(each[blas.idamax(each)]) if m else np.inf for each in u])
+        if farthest.max() > FARTHEST:
+            u *= sign
+            return _sum_terms(self, self.terms(u, labels), s)
+        with np.errstate(under="ignore"):
+            if is_even(s) and s[0] > 0:
+                sums = _sum_even(u, farthest, room[1:], float(s[0]), curved)
+            else:
+                sums = _sum_weighted(u, room[1:, :, :m], s)
+        sums.residual *= sign
+        return sums
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         return ((k, k) for k in range(self.n_outputs))
 
     def least_curvature(self, terms: Slopes, weights: Array) -> Array:
         """min over rows with a weight of s q: a row's leverage s q x'H^-1 x is at most 1."""
-        if is_even(weights) and weights[0]:  # q falls with |u|: only the farthest row counts
-            farthest = np.maximum(terms.margin.max(axis=1), -terms.margin.min(axis=1))
-            return np.asarray(least_curvature(farthest) * weights[0])
-        curvature = terms.curvature if isinstance(terms, Terms) else margin_terms(terms.margin)[2]
-        product = curvature * weights
-        if not weights.all():
-            product[:, weights == 0] = np.inf
-        return np.asarray(product.min(axis=1, initial=np.inf))
+        q = terms.curvature if isinstance(terms, Terms) else margin_terms(terms.margin)[2]
+        return _least(q * weights, weights)
 
     def activate(self, Z: Array) -> Array:
         return np.asarray(sigmoid(Z))
@@ -149,6 +188,9 @@ class SoftmaxLoss:
             margin=found.margin,
             probability=P,
         )
+
+    def sum_rows(self, Z: Array, labels: Array, s: Array, curved: bool) -> RowSums:
+        return _sum_terms(self, self.terms(Z, labels) if curved else self.slopes(Z, labels), s)
 
     def slopes(self, Z: Array, labels: Array) -> Slopes:
         own, rows = labels[0].astype(np.intp), np.arange(Z.shape[1])
@@ -201,6 +243,84 @@ def even_weights(n: int) -> Array:
     ([1.0, 1.0, 1.0], True)
     """
     return np.ndarray(n, buffer=_ONE, strides=(0,))
+
+
+def _sum_terms(loss: Loss, terms: Slopes, s: Array) -> RowSums:
+    """The sums of any rows, from their terms."""
+    held = s > 0
+    margin = terms.margin if held.all() else np.where(held, terms.margin, np.inf)
+    return RowSums(
+        loss=terms.loss @ s,
+        residual=terms.residual * s,
+        least_curvature=loss.least_curvature(terms, s),
+        least_margin=margin.min(axis=1, initial=np.inf),
+        curvature=terms.curvature * s if isinstance(terms, Terms) else None,
+        probability=terms.probability,
+    )
+
+
+def _sum_even(u: Array, farthest: Array, room: Array, weight: float, curved: bool) -> RowSums:
+    """The sums of a sigmoid's rows that share one weight, at margins turned round, u.
+
+    The loss is log(1 + e), e = exp(u), and the logarithms of many are one logarithm of their
+    product. Its roundings are about one a row, too many only where losses are far below 1.
+    Few calls, as threads wait for each other in the interpreter between short ones.
+    """
+    n_outputs, m = u.shape
+    miss, own, q = room[:, :, :m]
+    np.exp(u, out=miss)
+    np.add(miss, 1, out=own)
+    room[1, :, m:] = 1
+    count = FACTORS
+    while count * (1 + farthest.max()) > FARTHEST and count > 1:
+        count //= 2
+    products = np.multiply.reduce(room[1].reshape(n_outputs, count, -1), axis=1)
+    loss = np.add.reduce(np.log(products), axis=1)
+    if not loss.min() >= LOW * m:
+        loss = np.log1p(miss).sum(axis=1)
+    np.divide(1, own, out=own)
+    miss *= own  # e / (1 + e): neither this nor 1 / (1 + e) is a difference
+    least = least_curvature(farthest)
+    if curved:
+        np.multiply(own, miss, out=q)
+    if weight != 1:
+        for each in (miss, loss, least, q):
+            each *= weight
+    return RowSums(
+        loss=loss,
+        residual=miss,
+        least_curvature=least,
+        least_margin=-(np.maximum.reduce(u, axis=1) if curved else farthest),
+        curvature=q if curved else None,
+    )
+
+
+def _sum_weighted(u: Array, room: Array, s: Array) -> RowSums:
+    """The same of rows with weights of their own."""
+    miss, own, q = room
+    held = s > 0
+    wrong = u if held.all() else u[:, held]
+    np.exp(u, out=miss)
+    loss = np.log1p(miss, out=q) @ s
+    np.add(miss, 1, out=own)
+    np.divide(1, own, out=own)
+    miss *= own
+    np.multiply(own, miss, out=q)
+    q *= s
+    miss *= s
+    return RowSums(
+        loss=loss,
+        residual=miss,
+        least_curvature=_least(q, s),
+        least_margin=-wrong.max(axis=1, initial=-np.inf),
+        curvature=q,
+    )
+
+
+def _least(curvature: Array, weights: Array) -> Array:
+    """The least of the weighted curvatures among rows with a weight."""
+    held = weights > 0
+    return np.asarray((curvature if held.all() else curvature[:, held]).min(axis=1, initial=np.inf))
 
 
 def _turn(Z: Array, labels: Array) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onelayer.blocks import Block
 from onelayer.coordinates import Coordinates
 from onelayer.features import Features
-from onelayer.loss import Loss, SigmoidLoss, Slopes, SoftmaxLoss, Terms, is_even
+from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
 from onelayer.rows.memory import MemoryRows
 
 Array = NDArray[Any]
@@ -280,47 +280,39 @@ class _Measure:
 
     def _sum_tile(self, tile: Block, curved: list[Array] | None) -> Sums:
         """One tile's sums; its curvatures, for a Hessian summed later, go to `curved` if given."""
-        s, Z = tile.weights, _logits(tile, self.W, self.bias)
         second = self.hessian or self.diagonal
-        # Rows of one weight need no product with it, row by row; nor their curvatures.
-        even = is_even(s) and s[0] > 0
-        terms: Slopes = (
-            self.loss.slopes(Z, tile.labels)
-            if even and not second
-            else self.loss.terms(Z, tile.labels)
-        )
-        residual = terms.residual
-        residual *= s[:1] if even else s
-        margin = terms.margin if even or s.all() else np.where(s > 0, terms.margin, np.inf)
+        Z = _logits(tile, self.W, self.bias)
+        rows = self.loss.sum_rows(Z, tile.labels, tile.weights, second)
+        residual, q = rows.residual, rows.curvature
         sums = Sums(
-            loss=terms.loss.sum(axis=1) * s[0] if even else terms.loss @ s,
+            loss=rows.loss,
             weights=tile.features.back(residual),
             biases=residual.sum(axis=1),
             miss=np.vecdot(residual, residual).reshape(self.loss.groups, -1).sum(axis=1),
-            least_curvature=self.loss.least_curvature(terms, s),
-            least_margin=margin.min(axis=1),
+            least_curvature=rows.least_curvature,
+            least_margin=rows.least_margin,
         )
-        if isinstance(terms, Terms) and second:
-            sums.bias_curvature = bias_curvature(terms, s)
+        if second and q is not None:
+            sums.bias_curvature = bias_curvature(q, rows.probability, tile.weights)
             if curved is not None:
-                curved.append(terms.curvature * s)
+                curved.append(q.copy())
             elif self.hessian:
-                sums.second = self._second(tile, terms.curvature, terms.probability)
+                sums.second = self._second(tile, q, rows.probability)
             if self.diagonal:
-                sums.diagonal = _bordered_squares(tile, terms.curvature * s)
+                sums.diagonal = _bordered_squares(tile, q)
         return sums
 
-    def _second(self, tile: Block, curvature: Array, probability: Array | None) -> Array:
+    def _second(self, tile: Block, q: Array, probability: Array | None) -> Array:
         """For each pair of outputs, sum s q (x, 1) (x, 1)', (pairs, p + 1, p + 1)."""
         pairs = list(self.loss.pairs())
         width = tile.features.n_columns + 1
         out = np.empty((len(pairs), width, width))
         for place, (k, j) in enumerate(pairs):
             if k == j or probability is None:
-                _bordered_curvature(tile.features, tile.weights * curvature[k], out[place])
+                _bordered_curvature(tile.features, q[k], out[place])
             else:
-                q = tile.weights * probability[k] * probability[j]
-                _bordered_curvature(tile.features, q, out[place])
+                both = tile.weights * probability[k] * probability[j]
+                _bordered_curvature(tile.features, both, out[place])
                 np.negative(out[place], out=out[place])
         return out
 
@@ -387,12 +379,11 @@ def _bordered_squares(tile: Block, q: Array) -> Array:
     return out
 
 
-def bias_curvature(terms: Terms, s: Array) -> Array:
-    """sum s (diag p - p p') for a softmax, the diagonal of sum s q for sigmoids."""
-    s = np.ascontiguousarray(s)  # a weight that is stored once would keep BLAS out
-    own = np.diag(terms.curvature @ s)
-    if terms.probability is None:
+def bias_curvature(q: Array, probability: Array | None, s: Array) -> Array:
+    """sum s (diag p - p p') for a softmax, the diagonal of sum s q for sigmoids; `q` weighted."""
+    own = np.diag(q.sum(axis=1))
+    if probability is None:
         return own
-    between = -(terms.probability * s) @ terms.probability.T
+    between = -(probability * s) @ probability.T
     np.fill_diagonal(between, 0)
     return np.asarray(own + between)

@@ -19,7 +19,7 @@ from onelayer.blocks import Block, ClassFactors, stack_blocks, weigh_classes
 from onelayer.errors import InputError
 from onelayer.features.mixed import MixedFeatures
 from onelayer.rows.cache import Cache, CachedBlock, Layout, no_rows
-from onelayer.rows.memory import MemoryRows, available_cores
+from onelayer.rows.memory import MemoryRows, available_cores, merge_in_order
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -146,6 +146,9 @@ class ReadRows(FileRows):
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def reduce(self, task: Callable[[Block], T], merge: Callable[[T, T], T] | None = None) -> T:
+        return merge_in_order(self.map(task), merge)
 
     def map(self, task: Callable[[Block], T]) -> Iterator[T]:
         pool, under_way = self._threads(), list[Future[T]]()

@@ -5,12 +5,14 @@ use every core. Block borders depend on the shape alone and sums run in the orde
 the bits of a result do not depend on the number of threads.
 """
 
+import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from copy import copy
 from dataclasses import replace
+from functools import reduce
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import TILE_VALUES, Block, ClassFactors, weigh_classes
+from onelayer.rows.sharing import share
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -33,6 +36,11 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def merge_in_order(results: Iterable[T], merge: Callable[[T, T], T] | None) -> T:
+    """The results added up, or merged, from the first to the last."""
+    return reduce(merge or operator.add, results)
 
 
 class MemoryRows:
@@ -69,11 +77,13 @@ class MemoryRows:
 
     def reduce(self, task: Callable[[Block], T], merge: Callable[[T, T], T] | None = None) -> T:
         """The sum over blocks of `task(block)`, merged in the order of the blocks."""
-        results = self.map(task)
-        total = next(results)
-        for result in results:
-            total = total + result if merge is None else merge(total, result)  # type: ignore[operator]
-        return total
+        total: list[T] = []
+
+        def add(result: T) -> None:
+            total[:] = [merge_in_order([*total, result], merge)]  # one at a time, not kept
+
+        self._share(lambda border: task(self._between(*border)), self.borders, add)
+        return total[0]
 
     def map(self, task: Callable[[Block], T]) -> Iterator[T]:
         """One result a block, in order; at most one more than threads is under way at a time."""
@@ -106,16 +116,17 @@ class MemoryRows:
 
     def run(self, task: Callable[[S], T], pieces: Iterable[S]) -> list[T]:
         """`task(piece)` for each piece, on the same threads; the results in the pieces' order."""
-        waiting = list(pieces)
-        if self.n_jobs == 1 or len(waiting) == 1:
-            return [task(piece) for piece in waiting]
-        pool = self._threads()
-        # With a piece a thread this one does the last: waking another takes as long as short work.
-        own = waiting[-1:] if len(waiting) <= self.n_jobs else []
-        others = waiting[: len(waiting) - len(own)]
-        under_way = [pool.submit(copy_context().run, task, piece) for piece in others]
-        done = [task(piece) for piece in own]
-        return [future.result() for future in under_way] + done
+        results: list[T] = []
+        self._share(task, list(pieces), results.append)
+        return results
+
+    def _share(self, task: Callable[[S], T], pieces: list[S], take: Callable[[T], None]) -> None:
+        helpers = min(self.n_jobs, len(pieces)) - 1
+        if helpers > 0:
+            share(self._threads(), helpers, task, pieces, take)
+        else:
+            for piece in pieces:
+                take(task(piece))
 
     def beside(self, numbers: NDArray[Any]) -> "MemoryRows":
         """The same rows on the same threads, `numbers` (any, n_rows) in place of their labels."""

@@ -202,20 +202,17 @@ class KeptRows:
         def sum_up(border: tuple[int, int]) -> tuple[Array, ...]:
             own = slice(*border)
             s = block.weights[own]
-            each = loss.terms(Z[:, own], block.labels[:, own])
-            np.multiply(each.residual, s, out=residual[:, own])
-            if each.probability is None:
-                np.multiply(each.curvature, s, out=curved[:, own])
-            else:
-                curved[:, own] = each.probability
-            held = each.margin if s.all() else each.margin[:, s > 0]
+            each = loss.sum_rows(Z[:, own].copy(), block.labels[:, own], s, curved=True)
+            assert each.curvature is not None
+            residual[:, own] = each.residual
+            curved[:, own] = each.curvature if each.probability is None else each.probability
             miss = np.square(residual[:, own]).sum(axis=1)
             return (
-                each.loss @ s,
+                each.loss,
                 miss.reshape(self.objective.groups, -1).sum(axis=1),
-                loss.least_curvature(each, s),
-                held.min(axis=1, initial=np.inf),
-                bias_curvature(each, s),
+                each.least_curvature,
+                each.least_margin,
+                bias_curvature(each.curvature, each.probability, s),
             )
 
         parts = self.rows.run(sum_up, self.stretches)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.features import Features
+from onelayer.features.dense import DenseFeatures
 from onelayer.features.stack import stack_features
 
 Array = NDArray[Any]
@@ -21,7 +22,7 @@ LONGEST_TILE = 1 << 14
 # takes stretches of 4 MiB, which a cache that cores share still holds,
 STRETCH_VALUES = 1 << 19
 FEWEST_ROWS = 1 << 12  # of a wider table too: calls for fewer cost more than the cache gives
-COPIED_VALUES = 1 << 17  # the same where a copy is read
+COPIED_VALUES = 1 << 17  # the same where a copy is read, unless into memory used again
 STRETCH_ROWS = 1 << 14  # as long as the outputs of their rows do,
 SPARSE_ROWS = 1 << 15  # or twice as long, where rows hold few of their columns,
 COPIED_ROWS = 1 << 13  # and what is copied is not so long that its memory is new each time.
@@ -50,16 +51,21 @@ class Block:
         return self._cut(self._tile_rows())
 
     def stretches(self, n_outputs: int) -> Iterator["Block"]:
-        """Longer pieces, for sums of logits and slopes; their borders depend on shapes alone."""
+        """Longer pieces, for sums of logits and slopes; their borders depend on shapes alone.
+
+        Where rows are copied, a piece lasts until the thread asks for the next.
+        """
         rows, values, fewest = STRETCH_ROWS, STRETCH_VALUES, FEWEST_ROWS
         if self.features.row_values < self.features.n_columns:
             rows = SPARSE_ROWS
         elif not self.features.in_place:
-            rows, values, fewest = COPIED_ROWS, COPIED_VALUES, 64
+            fewest = 64
+            if not isinstance(self.features, DenseFeatures):
+                rows, values = COPIED_ROWS, COPIED_VALUES
         rows = max(64, rows // n_outputs)
         if self.features.row_values == self.features.n_columns:
             rows = min(rows, max(fewest, values // self.features.row_values))
-        return self._cut(rows)
+        return self._cut(rows, passing=True)
 
     def _tile_rows(self) -> int:
         step = max(64, TILE_VALUES // self.features.row_values)
@@ -67,15 +73,14 @@ class Block:
             step = max(step, min(32 * self.features.n_columns, LONGEST_TILE))
         return step
 
-    def _cut(self, step: int) -> Iterator["Block"]:
+    def _cut(self, step: int, passing: bool = False) -> Iterator["Block"]:
         count = max(1, -(-self.n_rows // step))  # of one length, none of them a short rest
         for k in range(count):
             start, stop = k * self.n_rows // count, (k + 1) * self.n_rows // count
-            yield Block(
-                self.features.tile(start, stop),
-                self.labels[:, start:stop],
-                self.weights[start:stop],
-            )
+            tile = self.features.tile
+            if passing and isinstance(self.features, DenseFeatures):
+                tile = self.features.passing_tile
+            yield Block(tile(start, stop), self.labels[:, start:stop], self.weights[start:stop])
 
     def take(self, indices: Array) -> "Block":
         """The rows at `indices`, copied."""

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import blas
 
+from onelayer.scratch import borrow
+
 Array = NDArray[Any]
 
 PIECE = 1 << 15  # 256 KiB of float64
@@ -60,6 +62,17 @@ class DenseFeatures:
             return DenseFeatures(values - self.shift)
         # A tile at a time: the products are float64 while a float32 table is never copied whole.
         return DenseFeatures(np.asarray(values, dtype=np.float64))
+
+    def passing_tile(self, start: int, stop: int) -> "DenseFeatures":
+        """The same in memory that the thread's next such tile takes."""
+        if self.in_place:
+            return self.tile(start, stop)
+        values = self.values[start:stop]
+        return DenseFeatures(
+            np.subtract(
+                values, 0 if self.shift is None else self.shift, out=borrow("tile", *values.shape)
+            )
+        )
 
     def take(self, indices: Array) -> "DenseFeatures":
         return replace(self, values=self.values[indices])

@@ -78,33 +78,51 @@ def lighten(sample: Sample) -> MemoryRows:
     return MemoryRows(replace(block, weights=block.weights * each[: len(chosen)]), rows.n_jobs)
 
 
-def copy_standardised(rows: MemoryRows, where: Coordinates) -> MemoryRows | None:
-    """The rows of a dense table centred and in units of their spread, in float32, column by
-    column: what Hessians are guessed from; None where that is no small copy."""
-    n, p = rows.n_rows, rows.n_columns
-    if not isinstance(rows.block.features, DenseFeatures) or 4 * n * p > SINGLE_BYTES:
-        return None
+class StandardisedRows(MemoryRows):
+    """The rows of a dense table centred and in units of their spread, in float32, as they are read.
 
+    What Hessians are guessed from: their sums take half the time that float64 does.
+    """
+
+    def __init__(self, rows: MemoryRows, where: Coordinates) -> None:
+        self.rows, self.where = rows, where
+        self._set_up(rows.block, rows.n_rows, rows.n_jobs)
+
+    def take(self, numbers: NDArray[np.intp]) -> Block:
+        return self._standardise(self.rows.take(numbers))
+
+    def _between(self, start: int, stop: int) -> Block:
+        return self._standardise(self.rows._between(start, stop))
+
+    def _standardise(self, block: Block) -> Block:
+        assert isinstance(block.features, DenseFeatures)
+        where, values = self.where, block.features.values
+        out = np.empty(values.shape, dtype=np.float32)
+        with np.errstate(invalid="ignore", over="ignore"):  # infinite values are found by passes
+            np.subtract(values, where.centre, out=out, casting="same_kind")
+            out *= where.scale.astype(np.float32)
+        return replace(block, features=DenseFeatures(out, single=True))
+
+
+def standardise(rows: MemoryRows, where: Coordinates) -> MemoryRows | None:
+    """The rows of a dense table as `StandardisedRows`, copied where that is small; else None."""
+    n, p = rows.n_rows, rows.n_columns
+    if not isinstance(rows.block.features, DenseFeatures):
+        return None
+    standardised = StandardisedRows(rows, where)
+    if 4 * n * p > SINGLE_BYTES:
+        return standardised
     values = np.empty((n, p), dtype=np.float32, order="F")
     labels, weights, first = [], [], 0
-    for part, block in rows.map(lambda block: (_standardise(block, where), block)):
-        values[first : first + len(part)] = part
+    for block in standardised.map(lambda block: block):
+        values[first : first + block.n_rows] = block.features.values  # type: ignore[attr-defined]
         labels.append(block.labels)
         weights.append(block.weights)
-        first += len(part)
+        first += block.n_rows
     features = DenseFeatures(values, single=True)
     return MemoryRows(
         Block(features, np.concatenate(labels, axis=1), np.concatenate(weights)), rows.n_jobs
     )
-
-
-def _standardise(block: Block, where: Coordinates) -> Array:
-    tile = block.features.tile(0, block.n_rows)
-    assert isinstance(tile, DenseFeatures)
-    with np.errstate(invalid="ignore", over="ignore"):  # infinite values are found by the passes
-        centred = tile.values - where.residual_centre
-        centred /= where.spread
-        return centred.astype(np.float32, order="F")
 
 
 def _lay_out(rows: MemoryRows) -> MemoryRows:

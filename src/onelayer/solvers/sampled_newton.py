@@ -42,10 +42,10 @@ from onelayer.solvers.line_search import search
 from onelayer.solvers.newton import add_gauge
 from onelayer.solvers.sample import (
     Sample,
-    copy_standardised,
     count_drawn,
     draw_sample,
     lighten,
+    standardise,
 )
 from onelayer.solvers.sampled_start import ROWS_PER_PARAMETER, hold_back, start_from_sample
 from onelayer.solvers.second_order import MESSAGES, RELATIVE_GAP, Point, Watch, to_solution
@@ -310,7 +310,7 @@ def _make_problem(objective: Objective, sample: Sample) -> Problem:
     plain, _ = shift_rows(sample.plain, where)
     scaled, _ = shift_rows(sample.scaled, where)
     own, all_rows = Objective(plain, loss, C, where), Objective(scaled, loss, C, where)
-    single = copy_standardised(scaled, where)
+    single = standardise(sample.scaled, where)
     if single is not None:
         all_rows = Objective(single, loss, C, standard_coordinates(where))
         all_rows.penalty = objective.penalty

@@ -21,6 +21,7 @@ Array = NDArray[Any]
 FIRST_ROWS = 4000  # the sample of the sample, where the first steps are taken
 ROWS_PER_PARAMETER = 20  # a sample with fewer is a poor guide
 FEW = 20  # rows with a value in a column, below which they are not to be trusted
+WELL_KNOWN = 300  # rows of the sample, from which a column's weight needs no holding back
 FIRST_STEPS = 12  # a small sample may have no finite optimum
 
 
@@ -38,14 +39,19 @@ def start_from_sample(objective: Objective, scaled: Objective, scale: float) -> 
 
 
 def hold_back(scaled: Objective, n_rows: int) -> Objective:
-    """The same with the curvature of one more row in each direction, its farthest in the sample.
+    """The same with the curvature of one more row, its farthest in the sample, for some columns.
 
     A level of which the sample holds few rows, or only rows of one class, would start with a weight
-    that all rows refute; one of which it holds none would have no curvature but the penalty's.
+    that all rows refute; one of which it holds none would have no curvature but the penalty's. Rows
+    over the farthest one's square, in spreads, are the rows that fill a level, and fewer than in a
+    column of numbers without outliers. Such a column's weight is known, and where columns nearly
+    depend on each other even one row's curvature would mislead the steps.
     """
     where, held = scaled.where, copy(scaled)
     row = where.weight / n_rows / 4  # the weight of one, and the largest curvature
-    held.penalty = scaled.penalty + np.append(row * np.square(np.maximum(where.reach, 1.0)), 0.0)
+    farthest = np.square(np.maximum(where.reach, 1.0))
+    more = np.where(scaled.rows.n_rows < WELL_KNOWN * farthest, row * farthest, 0.0)
+    held.penalty = scaled.penalty + np.append(more, 0.0)
     return held
 
 

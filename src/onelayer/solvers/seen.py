@@ -72,7 +72,9 @@ def find_common(rows: MemoryRows, where: Coordinates) -> tuple[float, int]:
     At 0 every row's curvature is 1/4, so the Hessian there is a quarter of it. For many columns
     twice what 30 power iterations find stands in, or the sum of all eigenvalues, that of s |x~|^2.
     """
-    objective = Objective(rows, SigmoidLoss(1), math.inf, where)
+    # Labels do not matter there: those of one output do for all.
+    one = rows.beside(rows.block.labels[:1])
+    objective = Objective(one, SigmoidLoss(1), math.inf, where)
     zeros = np.zeros((1, objective.width))
     if objective.width <= LARGEST_GRAM:
         H = objective.evaluate(zeros, hessian=True).hessian

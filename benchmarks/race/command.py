@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     race.add_argument("--data", type=Path, metavar="DIR", help="the folder of tables")
-    race.add_argument("--only", default="", metavar="WORD", help="tasks or kinds that hold WORD")
+    race.add_argument("--only", default="", metavar="WORD", help="a task, or all whose name or kind holds WORD")
     race.add_argument("--repeats", type=int, default=REPEATS, metavar="N", help="5 if not given")
     race.add_argument("--out", type=Path, default=results.FOLDER, metavar="DIR")
     race.add_argument(
@@ -86,8 +86,9 @@ def run_quick(only: str, judge_times: bool = True) -> None:
 
 
 def choose(tasks: tuple[Task, ...], word: str) -> list[Task]:
-    """The tasks whose name or kind holds the word."""
-    chosen = [task for task in tasks if word in task.name or word in task.kind]
+    """The task of this name; if there is none, those whose name or kind holds the word."""
+    chosen = [task for task in tasks if word == task.name]
+    chosen = chosen or [task for task in tasks if word in task.name or word in task.kind]
     if not chosen:
         names = ", ".join(task.name for task in tasks)
         raise SystemExit(f"--only {word}: no task or kind holds it; there are {names}")

@@ -37,9 +37,15 @@ def factor_independent(H: Array, k: NDArray[np.intp], curved: Array) -> Array | 
     """The Cholesky factor of H over the parameters k; None where they depend on each other."""
     if not len(k):
         return np.zeros((0, 0))
-    root, failed = lapack.dpotrf(H[k[:, None], k], lower=1)
-    dependent = failed or (np.square(np.diag(root)) <= DEPENDENT * curved[k]).any()
+    own = H[k[:, None], k].T  # in the order that LAPACK reads and may write over
+    root, failed = lapack.dpotrf(own, lower=1, overwrite_a=1)
+    dependent = failed or (np.square(root.diagonal()) <= DEPENDENT * curved[k]).any()
     return None if dependent else np.asarray(root)
+
+
+def solve_root(root: Array, right: Array) -> Array:
+    """The solution by a Cholesky factor."""
+    return np.asarray(lapack.dpotrs(root, right, lower=1)[0]) if len(root) else right
 
 
 class Walk:

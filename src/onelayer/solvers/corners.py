@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from onelayer.solvers.active_set import SUMMED, factor_independent, walk
+from onelayer.solvers.active_set import SUMMED, factor_independent, solve_root, walk
 from onelayer.solvers.rows_hessian import RowsHessian
 
 Array = NDArray[Any]
@@ -71,22 +71,27 @@ def _guess_on(
     become fewer for a while (as in block principal pivoting: Judice and Pires, Computers and
     Operations Research 21, 1994).
     """
-    signs = np.where(kappa == 0, 2.0, np.sign(first))
-    fewest, patience, size = len(x) + 1, ASTRAY, np.sqrt(curved)
+    signs, free, size = np.sign(first), kappa == 0, np.sqrt(curved)
+    signs[free] = 2.0
+    c, fewest, patience = slope - _times(H, x), len(x) + 1, ASTRAY
     while patience:
-        root = factor_independent(H, np.flatnonzero(signs), curved)
+        kept = np.flatnonzero(signs)
+        root = factor_independent(H, kept, curved)
         if root is None:
             return None
-        target = _solve_face(H, x, slope, kappa, signs, root)
-        there = slope + _times(H, target - x)
-        turned = (signs * target < 0) & (signs != 2)
-        noise = SUMMED * size * float(size @ np.abs(target))
-        steep = (signs == 0) & (np.abs(there) > kappa + noise)
-        wrong = int((turned | steep).sum())
-        if not wrong:
+        target = np.zeros_like(x)
+        target[kept] = solve_root(root, -(c + kappa * signs)[kept])
+        there = c + _times(H, target)
+        over = np.abs(there) - kappa
+        wrong = np.where(signs == 0, over > SUMMED * float(size @ np.abs(target)) * size, False)
+        wrong |= (signs * target < 0) & ~free
+        count = int(wrong.sum())
+        if not count:  # once more for the digits that H x took from c
+            left = slope + _times(H, target - x) + kappa * signs
+            target[kept] -= solve_root(root, left[kept])
             return target
-        fewest, patience = (wrong, ASTRAY) if wrong < fewest else (fewest, patience - 1)
-        signs = np.where(turned, 0.0, np.where(steep, -np.sign(there), signs))
+        fewest, patience = (count, ASTRAY) if count < fewest else (fewest, patience - 1)
+        signs = np.where(wrong, np.where(signs == 0, -np.sign(there), 0.0), signs)
     return None
 
 
@@ -143,26 +148,15 @@ def _is_inside(x: Array, target: Array, signs: Array) -> bool:
 
 
 def _solve_face(
-    H: Array | RowsHessian,
-    x: Array,
-    slope: Array,
-    kappa: Array,
-    signs: Array,
-    root: Array | None = None,
+    H: Array | RowsHessian, x: Array, slope: Array, kappa: Array, signs: Array
 ) -> Array:
-    """The minimum over the parameters whose sign is not 0, with |x_j| continued as sign_j x_j.
-
-    `root` is the Cholesky factor of H over them, where it is known.
-    """
+    """The minimum over the parameters whose sign is not 0, with |x_j| continued as sign_j x_j."""
     kept, target = np.flatnonzero(signs), np.zeros_like(x)
-    if not len(kept):
-        return target
     dropped = (signs == 0) & (x != 0)
     if dropped.any():
         slope = slope - _times(H, np.where(dropped, x, 0.0))
     pull = slope[kept] + kappa[kept] * np.where(kappa[kept] == 0, 0.0, signs[kept])
-    step = _solve(H, kept, pull) if root is None else linalg.lapack.dpotrs(root, pull, lower=1)[0]
-    target[kept] = x[kept] - step
+    target[kept] = x[kept] - _solve(H, kept, pull)
     return target
 
 

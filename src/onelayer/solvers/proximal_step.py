@@ -25,7 +25,7 @@ Array = NDArray[Any]
 SAMPLE_SHARE = 10
 ROWS_PER_PARAMETER = 20  # with fewer rows than this a parameter, a sample is a poor guide
 LARGEST_SUMMED = 600  # parameters whose Hessian is summed
-POOR = 0.3  # a step that leaves more of the decrement than this asks for a Hessian of its own
+SHARP = 0.05  # of the decrement is left by a step with a Hessian of its own, until one has shown
 TELLING = 100  # times rounding: a change of the slopes that bends the Hessian is above this
 SHORTEST = 1e-9
 PATIENCE = 4  # steps in a row that neither gain nor shrink
@@ -51,6 +51,8 @@ class State:
     part: the problem over some of the rows, whose Hessian is a part of the whole's; or None.
     idle: steps in a row that gained nothing that float64 can tell and did not halve the decrement.
     summed: whether H is to be summed after all, as one that is applied has led no further.
+    fresh: whether the last step was taken with a Hessian of its own. sharp: what share of the
+        decrement such a step leaves.
     """
 
     theta: Array
@@ -66,6 +68,8 @@ class State:
     part: Penalised | None = None
     idle: int = 0
     summed: bool = False
+    fresh: bool = False
+    sharp: float = SHARP
 
 
 def begin(problem: Penalised, theta: Array) -> State:
@@ -135,12 +139,17 @@ def draw_part(problem: Penalised) -> Sample | None:
 
 def is_cheap(problem: Penalised) -> bool:
     """Whether a Hessian costs little beside the pass that it is taken in."""
+    return price_hessian(problem) < 1
+
+
+def price_hessian(problem: Penalised) -> float:
+    """What a Hessian costs, in passes for the gradient."""
     objective = problem.objective
     features = objective.rows.block.features
     n, values, k = objective.rows.n_rows, features.row_values, objective.n_outputs
     pairs = k * (k + 1) / 2
     squares = min(SPARSE * values**2, DENSE * features.n_columns**2)
-    return n * pairs * squares < PASS + n * (ROW + VALUE * values) * k
+    return float(n * pairs * squares / (PASS + n * (ROW + VALUE * values) * k))
 
 
 def is_applied(problem: Penalised) -> bool:
@@ -157,7 +166,7 @@ def is_applied(problem: Penalised) -> bool:
 def descend(problem: Penalised, state: State, until: float) -> State:
     """Step until the decrement is at most `until`, or no step lowers F any more."""
     if not math.isfinite(state.decrement):
-        state = aim(problem, state)
+        state = aim(problem, state, until)
     while state.decrement > until:
         if state.stuck and not isinstance(state.H, RowsHessian):
             break
@@ -166,19 +175,30 @@ def descend(problem: Penalised, state: State, until: float) -> State:
         else:
             state = move(problem, state)
         if not state.stuck:
-            state = aim(problem, state)
+            state = aim(problem, state, until)
     return state
 
 
-def aim(problem: Penalised, state: State) -> State:
-    """Find the target; with a Hessian of its own where the last step has gained too little."""
-    before = state.decrement
+def aim(problem: Penalised, state: State, until: float = 0.0) -> State:
+    """Find the target; with a Hessian of its own where that saves passes on the way to `until`."""
+    before, sharp = state.decrement, state.sharp
     found = _aim(problem, state)
-    poor = found.decrement > POOR * before or math.isinf(found.decrement)
-    if poor and not state.exact:
+    if state.fresh and math.isfinite(before):
+        sharp = min(max(found.decrement / before, SHARP), 1.0)
+    if not state.exact and is_poor(problem, before, replace(found, sharp=sharp), until):
         found = _aim(problem, take_hessian(problem, state))
     idle = 0 if found.decrement <= 0.5 * before else state.idle
-    return replace(found, idle=idle, stuck=idle >= PATIENCE or state.steps >= MOST_STEPS)
+    stuck = idle >= PATIENCE or state.steps >= MOST_STEPS
+    return replace(found, idle=idle, stuck=stuck, sharp=sharp)
+
+
+def is_poor(problem: Penalised, before: float, found: State, until: float) -> bool:
+    """Whether steps that shrink like the last one take longer than a Hessian and sharper steps."""
+    if not found.decrement < before:
+        return True
+    further = math.log(max(found.decrement / max(until, 1e-15), 1.0))
+    own = further / math.log(before / found.decrement)
+    return found.sharp < 1 and own > price_hessian(problem) - further / math.log(found.sharp)
 
 
 def _aim(problem: Penalised, state: State) -> State:
@@ -228,6 +248,7 @@ def move(problem: Penalised, state: State) -> State:
         if after <= value + max(1e-4 * length * slope, LEVEL * abs(value) * (length == 1)):
             idle = state.idle + 1 if after > value - LEVEL * abs(value) else 0
             moved = replace(state, passes=passes, steps=state.steps + 1, length=length, idle=idle)
+            moved = replace(moved, fresh=state.exact)
             return _arrive(problem, moved, theta, evaluation)
         length *= _shorten(value, after, slope, evaluation, d, gained, length)
     if state.exact:

@@ -42,7 +42,7 @@ from onelayer.solvers.solution import Progress, Solution
 
 Array = NDArray[Any]
 
-MOST_VALUES = 1 << 18  # 2 MiB: the standardised copy is of that size
+MOST_VALUES = 1 << 20  # 8 MiB: the standardised copy is of that size, and so is its scratch
 MOST_COLUMNS = 100  # beyond, the machinery is no longer what takes the time
 MOST_STEPS = 30
 FARTHEST = 4.0  # times the first Newton step: beyond, a discriminant says that rows are separated

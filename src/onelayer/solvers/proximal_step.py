@@ -194,6 +194,8 @@ def aim(problem: Penalised, state: State, until: float = 0.0) -> State:
 
 def is_poor(problem: Penalised, before: float, found: State, until: float) -> bool:
     """Whether steps that shrink like the last one take longer than a Hessian and sharper steps."""
+    if found.decrement == 0:
+        return False
     if not found.decrement < before:
         return True
     further = math.log(max(found.decrement / max(until, 1e-15), 1.0))

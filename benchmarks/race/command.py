@@ -33,7 +33,9 @@ def add_commands(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     race.add_argument("--data", type=Path, metavar="DIR", help="the folder of tables")
-    race.add_argument("--only", default="", metavar="WORD", help="a task, or all whose name or kind holds WORD")
+    race.add_argument(
+        "--only", default="", metavar="WORD", help="a task, or all whose name or kind holds WORD"
+    )
     race.add_argument("--repeats", type=int, default=REPEATS, metavar="N", help="5 if not given")
     race.add_argument("--out", type=Path, default=results.FOLDER, metavar="DIR")
     race.add_argument(

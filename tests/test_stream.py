@@ -262,6 +262,7 @@ def test_malformed_lines_are_those_of_the_whole_text(tmp_path, monkeypatch, wind
     st.integers(1, 5),
 )
 @example(["aaaaa,,a", "aaaaaaaa,,", 'aaaaaa,"', "aaaaaaaaaa"], "\n", 40, 1)
+@example(["", "", "", "", "aaa", 'aaa,"', "a" * 8, 'aaaaaaaa,"\ra', 'aaa"'], "\n", 40, 1)
 @example(["a,b,"] * 20 + ["a,b"] * 20, "\n", 40, 3)
 @example(["a,b"] * 20 + ["a,b,"] * 20, "\n", 40, 3)
 @example(["a,b,"] * 9 + ["a,b,c"] + ["a,b"] * 20, "\n", 40, 3)

@@ -4,7 +4,7 @@ Every row gets the bits that it would get in memory, whatever the batches; what 
 all rows is said once, at the end.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from onelayer.encoding import Surprises, encode_rows
 from onelayer.features.mixed import MixedFeatures
+from onelayer.judging.evaluation import Evaluation
 from onelayer.model import Model
 from onelayer.network import sigmoid
 from onelayer.scoring import predict_logits
-from onelayer.table.stream import Batch
+from onelayer.table.stream import Batch, Stream
 from onelayer.table.tabulating import tabulate_predictions
 from onelayer.table.values import require_names
 
@@ -70,6 +71,23 @@ def _score_batches(
         values = model.target_values[(probabilities > model.threshold).astype(np.intp)]
         yield batch, features, (identifiers, probabilities, values)
     surprises.warn(name)
+
+
+def judge_batches(
+    model: Model,
+    source: Stream,
+    memory: int | None,
+    watch: Callable[[Iterator[Batch]], Iterator[Batch]] = iter,
+) -> Evaluation:
+    """How well the model does on a table that is read in batches, within `memory` bytes.
+
+    `watch` passes the batches on.
+    """
+    there, roles = list(source.schema), ("target", "weight", "protected")
+    costs = () if model.threshold_choice is None else model.threshold_choice.cost_columns
+    columns = choose_columns(model, source.name, there, roles=roles, judged=True, more=costs)
+    batches = source.batches(count_rows(model, memory, len(columns)), columns)
+    return model.evaluate(batch.table for batch in watch(batches))
 
 
 def choose_columns(

@@ -135,10 +135,6 @@ class Objective:
             bias_curvature=total.bias_curvature,
         )
 
-    def keep(self, theta: Array) -> None:
-        """Tell the rows where a solver stands: those on disk note it, so that it can go on."""
-        self.rows.keep(*self.where.to_parameters(theta))
-
     def multiply(self, theta: Array, V: Array) -> Array:
         """The Hessian at `theta` times `V`, both (n_outputs, p + 1), in one pass."""
         W, bias = self.where.to_tiles(theta)

@@ -33,6 +33,7 @@ from onelayer.rows.memory import MemoryRows
 from onelayer.solvers.descent import seed_descent
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.streaming import Means, Settings, Stage, is_streamed, train_streamed
+from onelayer.streaming.other import judge_on, open_other
 from onelayer.streaming.seen import see_scores
 from onelayer.streaming.spread import check_spread, is_frames, train_spread
 from onelayer.streaming.threshold import Spent, settle_threshold
@@ -103,8 +104,8 @@ def train(
     roles: a role for a column: numeric, categorical, text, date or drop.
     names: the header of a text file without one. na: further words for a missing value.
     holdout: share of the rows, 0 up to 1, drawn at random within each class, judged and never
-        trained on; 0 trains on every row. test: another table to judge on instead; `table` is
-        then trained on whole.
+        trained on; 0 trains on every row. test: another table to judge on instead, read in batches
+        where `table` is, or where it is no single file; `table` is then trained on whole.
     seed: of the draw, and of gradient descent's random start and order of rows.
     C: inverse strength of the penalty; `inf` for none; "auto" for the one that does best on rows
         left out one by one, see `choose_strength`. l1_ratio: share of L1 in the penalty, 0 to 1;
@@ -161,7 +162,8 @@ def train(
     settings = Settings(
         C, l1_ratio, tol, solver, descent, weight_kind, threshold, class_weight, base_rate
     )
-    other = _read_other(test, names)
+    far = client is not None or is_frames(table)
+    other = open_other(test, target, names, na, far or is_streamed(table, memory))
     split = Split(target, weight, 0.0 if test is not None else holdout, seed, tuple(na))
     choices: dict[str, Any] = {
         "positive": positive,
@@ -171,7 +173,7 @@ def train(
         "roles": dict(roles or {}),
     }
     found: Model | Table | None = None
-    if client is not None or is_frames(table):
+    if far:
         check_spread(
             table, memory=memory, cache=cache not in (True, None), resume=resume, query=query
         )
@@ -189,7 +191,7 @@ def train(
     if not isinstance(found, Model):
         raw = found or read_table(table, names=names, na=na)
         found = _learn(raw, split, choices, settings, n_jobs, watch)
-    return found if other is None else found.judged_on(other)
+    return found if other is None else judge_on(found, other, memory, tell)
 
 
 def _learn(
@@ -270,14 +272,6 @@ def _check_options(
         raise InputError(f"l1_ratio is {l1_ratio}, expected a share from 0 to 1")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**32):
         raise InputError(f"seed is {seed}, expected a whole number from 0 to {2**32 - 1}")
-
-
-def _read_other(test: Any, names: Sequence[str] | None) -> Table | None:
-    """The table to judge on, if any; a text file has no header where the other one has none."""
-    if test is None:
-        return None
-    is_file = isinstance(test, str | os.PathLike) or hasattr(test, "read")
-    return read_table(test, names=names if is_file else None)
 
 
 def _fit(

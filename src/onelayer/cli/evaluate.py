@@ -1,6 +1,5 @@
 """`onelayer evaluate`: how well a model does on a table whose answers are known."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -22,7 +21,6 @@ from onelayer.cli.sources import WholeTable, memory_option, open_table, watch
 if TYPE_CHECKING:
     from onelayer.judging.evaluate import Evaluation
     from onelayer.model import Model
-    from onelayer.table.reading import Table
     from onelayer.table.stream import Stream
 
 
@@ -63,22 +61,13 @@ def _judge(
     if isinstance(source, WholeTable):
         progress.say(f"scoring {source.name}")
         return model.evaluate(source.table), source.rows
-    from onelayer.batch_scoring import choose_columns, count_rows
+    from onelayer.batch_scoring import judge_batches
 
-    there, roles = list(source.schema), ("target", "weight", "protected")
-    costs = () if model.threshold_choice is None else model.threshold_choice.cost_columns
-    columns = choose_columns(model, source.name, there, roles=roles, judged=True, more=costs)
-    taken = count_rows(model, memory, len(columns))
-    batches = watch(source.batches(taken, columns), progress, f"scoring {source.name}", source.rows)
-    rows = 0
-
-    def tables() -> "Iterator[Table]":
-        nonlocal rows
-        for batch in batches:
-            rows += batch.table.frame.height
-            yield batch.table
-
-    return model.evaluate(tables()), rows
+    doing = f"scoring {source.name}"
+    found = judge_batches(
+        model, source, memory, lambda batches: watch(batches, progress, doing, source.rows)
+    )
+    return found, source.rows or 0  # a pass has counted them
 
 
 def _describe(

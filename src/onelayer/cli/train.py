@@ -35,7 +35,7 @@ from onelayer.cli.sections import (
     say_certificate,
 )
 from onelayer.cli.settings import settle_options, training_options
-from onelayer.cli.sources import WholeTable
+from onelayer.cli.sources import WholeTable, list_files, open_table
 from onelayer.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,28 +76,29 @@ def train(
     refuse_two_from_input(table, test)
     if as_json and output == STANDARD:
         raise InputError("--json and -o - would both fill standard output: name a file with -o")
-    check_output(output, table, test)
-    _check_page(page, output, table, test)
+    inputs = [*list_files(table), *list_files(test)]
+    check_output(output, *inputs)
+    _check_page(page, output, *inputs)
     with Progress(f"reading {table}") as progress:
-        judged = None if test is None else read(test, names, na)
         source: Stream | WholeTable
         cluster = options.pop("cluster", None)
-        if cluster is not None or is_long(table, options):
+        long = cluster is not None or is_long(table, options)
+        judged = None if test is None else open_judged(test, names, na, long, options)
+        if long:
             with reach(cluster, progress) as client:
                 options["client"] = client
-                model = train_streamed(table, names, na, judged, progress, options)
+                model = train_streamed(table, names, na, progress, options)
             facts = model.training
             rows = facts.rows + facts.holdout_rows + facts.without_target
             source = _open_again(table, names, na, options)
         else:
             source = WholeTable(read(table, names, na))
-            model = train_model(source.table, judged, progress, options)
+            model = train_model(source.table, progress, options)
             rows = source.rows
         size = save_model(model, output)
         if page is not None:
             progress.say("drawing the report")
-            shown = source if judged is None else WholeTable(judged)
-            page_size = write_page(model, shown, page, memory=options.get("memory"))
+            page_size = write_page(model, judged or source, page, memory=options.get("memory"))
     if as_json:
         print_json({**to_document(model, output), **({"report": page} if page else {})})
     else:
@@ -116,6 +117,20 @@ def _check_page(page: str | None, output: str, *inputs: str | None) -> None:
         check_output(page, *inputs)
 
 
+def open_judged(
+    test: str, names: tuple[str, ...], na: tuple[str, ...], long: bool, options: dict[str, Any]
+) -> "Stream | WholeTable":
+    """Open the table to judge on; in batches where that to learn from is read so."""
+    from onelayer.amounts import read_memory
+
+    memory = options.get("memory")
+    if memory is None and long and test != STANDARD:
+        memory = read_memory(None)
+    judged = open_table(test, names, na, memory)
+    options["test"] = judged.table if isinstance(judged, WholeTable) else judged
+    return judged
+
+
 def _open_again(
     table: str, names: tuple[str, ...], na: tuple[str, ...], options: dict[str, Any]
 ) -> "Stream":
@@ -124,17 +139,12 @@ def _open_again(
     return open_stream(table, names=names or None, na=na, query=options.get("query"))
 
 
-def train_model(
-    raw: "Table", judged: "Table | None", progress: Progress, options: dict[str, Any]
-) -> "Model":
-    """Train on tables that have been read."""
+def train_model(raw: "Table", progress: Progress, options: dict[str, Any]) -> "Model":
+    """Train on a table that has been read."""
     progress.say(f"looking at the columns of {raw.name}")
-    from onelayer.table.values import require_columns
     from onelayer.training import train as learn
 
-    if judged is not None:  # said now, not after the training
-        require_columns(judged, [options["target"]])
-    return learn(raw, test=judged, watch=progress.watch, **options)
+    return learn(raw, tell=progress.tell, watch=progress.watch, **options)
 
 
 @contextmanager
@@ -165,7 +175,6 @@ def train_streamed(
     table: str,
     names: tuple[str, ...],
     na: tuple[str, ...],
-    judged: "Table | None",
     progress: Progress,
     options: dict[str, Any],
 ) -> "Model":
@@ -176,7 +185,6 @@ def train_streamed(
         table,
         names=names or None,
         na=na,
-        test=judged,
         tell=progress.tell,
         say=progress.note,
         watch=progress.watch,

@@ -19,6 +19,7 @@ from onelayer.blocks import Block, ClassFactors, stack_blocks, weigh_classes
 from onelayer.errors import InputError
 from onelayer.features.mixed import MixedFeatures
 from onelayer.rows.cache import Cache, CachedBlock, Layout, no_rows
+from onelayer.rows.journal import Journal
 from onelayer.rows.memory import MemoryRows, available_cores, merge_in_order
 
 Array = NDArray[Any]
@@ -58,12 +59,13 @@ class FileRows(MemoryRows):
     cache: the rows.
     room: bytes that a sample of them may take.
     watch: told from which row to which a block goes that a pass has come to.
-    note: told W and b after each step of a solver.
 
-    Its `factors` multiply the weights of rows of label 0 and of label 1.
+    Its `journal`, if any, keeps what passes come to. Its `factors` multiply the weights of rows of
+    label 0 and of label 1.
     """
 
     factors: ClassFactors = (1.0, 1.0)
+    journal: Journal | None = None
     in_memory = False
 
     def __init__(
@@ -72,11 +74,10 @@ class FileRows(MemoryRows):
         n_jobs: int | None = None,
         room: float = np.inf,
         watch: Callable[[int, int], None] | None = None,
-        note: Callable[[Array, Array], None] | None = None,
     ) -> None:
         self.cache = cache
         self._begin(cache.layout, cache.n_rows, n_jobs, room)
-        self.watch, self.note = watch, note
+        self.watch = watch
 
     def _begin(self, layout: Layout, n_rows: int, n_jobs: int | None, room: float) -> None:
         self.layout, self.n_rows, self.n_columns, self.room = layout, n_rows, layout.n_columns, room
@@ -96,9 +97,14 @@ class FileRows(MemoryRows):
         other.factors = self.factors[0] * factors[0], self.factors[1] * factors[1]
         return other
 
-    def keep(self, W: Array, b: Array) -> None:
-        if self.note is not None:
-            self.note(W, b)
+    def reduce(self, task: Callable[[Block], T], merge: Callable[[T, T], T] | None = None) -> T:
+        return self._once(task, merge, partial(super().reduce, task, merge))
+
+    def _once(self, task: Any, merge: Any, add_up: Callable[[], T]) -> T:
+        """The sum, kept where there is a journal."""
+        if self.journal is None:
+            return add_up()
+        return self.journal.once((self.factors, task, merge), add_up)
 
     def _between(self, start: int, stop: int) -> Block:
         watch = None if self.watch is None else partial(self.watch, start, stop)
@@ -142,13 +148,13 @@ class ReadRows(FileRows):
     ) -> None:
         self.read = read
         self._begin(layout, n_rows, n_jobs, room)
-        self.watch, self.note = None, None
+        self.watch = None
 
     def close(self) -> None:
         """Nothing is held."""
 
     def reduce(self, task: Callable[[Block], T], merge: Callable[[T, T], T] | None = None) -> T:
-        return merge_in_order(self.map(task), merge)
+        return self._once(task, merge, lambda: merge_in_order(self.map(task), merge))
 
     def map(self, task: Callable[[Block], T]) -> Iterator[T]:
         pool, under_way = self._threads(), list[Future[T]]()

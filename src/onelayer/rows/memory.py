@@ -143,9 +143,6 @@ class MemoryRows:
         """The rows of these numbers, copied."""
         return self.block.take(numbers)
 
-    def keep(self, W: NDArray[Any], b: NDArray[Any]) -> None:
-        """Note where a solver stands; rows in memory, gone with the process, note nothing."""
-
     def part(self, numbers: NDArray[np.intp]) -> "MemoryRows":
         """A source of the rows of these numbers: a copy, unless it would be large."""
         if len(numbers) * self.block.features.row_bytes > COPIED_BYTES:

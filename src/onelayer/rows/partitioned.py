@@ -58,7 +58,6 @@ class ClusterRows(MemoryRows):
     room = ROOM
     in_memory = False
     watch: Callable[[int, int], None] | None = None  # told from which row to which a pass has come
-    note: Callable[[Array, Array], None] | None = None  # steps are not kept: what dies is a worker
 
     def __init__(
         self, workers: Workers, held: Sequence[Any], n_jobs: int | None = None, side: int = 0

@@ -149,7 +149,6 @@ def solve(
     watch(state.history[-1])
     while not state.status:
         state = step(problem, state, tol)
-        objective.keep(state.theta)
         watch(state.history[-1])
     return _finish(problem, state, time.perf_counter() - began)
 

@@ -122,7 +122,6 @@ def solve(
     watch(state.history[-1])
     while not all(state.status):
         state = step(method, objective, state, tol)
-        objective.keep(state.theta)
         watch(state.history[-1])
     return finish(method, objective, state, tol, time.perf_counter() - began)
 

@@ -15,11 +15,11 @@ from onelayer.streaming.asked import Settings as Settings
 from onelayer.streaming.asked import Stage as Stage
 from onelayer.streaming.asked import check_memory, check_solver
 from onelayer.streaming.asked import is_streamed as is_streamed
-from onelayer.streaming.run import Run
+from onelayer.streaming.run import PASSES, Run
 from onelayer.table.reading import Table
 from onelayer.table.stream import Stream
 from onelayer.table.survey import Split
-from onelayer.workspace import open_workspace
+from onelayer.workspace import Workspace, open_workspace
 
 
 def train_streamed(
@@ -45,7 +45,7 @@ def train_streamed(
     with open_workspace(means.folder, about, means.resume) as workspace:
         run = Run(source, split, means, settings, workspace)
         if means.resume:
-            run.telling.say(_say_resumed(workspace.state))
+            run.telling.say(_say_resumed(workspace))
         schema = run.settle(choices)
         if isinstance(schema, Table):
             return schema
@@ -54,12 +54,13 @@ def train_streamed(
         return run.learn(schema)
 
 
-def _say_resumed(state: Mapping[str, Any]) -> str:
+def _say_resumed(workspace: Workspace) -> str:
     """Where a training goes on that was cut short."""
+    state = workspace.state
     if not state:
         return "no training with these options was cut short here: this one begins anew"
-    if "theta" in state:
-        done = "its columns are settled, its rows encoded, and some steps taken"
+    if any(workspace.folder.glob(f"{PASSES}-*/*")):
+        done = "its columns are settled, its rows encoded, and some passes over them made"
     elif state.get("encoded"):
         done = "its columns are settled and its rows encoded"
     else:

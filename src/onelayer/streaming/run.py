@@ -29,6 +29,7 @@ from onelayer.rows.ahead import make_ahead
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.cache import Cache, CacheWriter
 from onelayer.rows.files import FileRows, ReadRows
+from onelayer.rows.journal import Journal
 from onelayer.rows.partitioned import ClusterRows
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.stored import from_stored, to_stored
@@ -62,7 +63,7 @@ RANKED_SHARE = 10  # and for the scores of rows held out, as they are ranked:
 RANKED_BYTES = 64  # with what it takes to sort them
 PIECES = 2  # of a file that may be in memory at a time
 HESSIANS = 16  # that are in memory at a time: of blocks under way, their sum, its factor
-TRAINED, HELD = "trained", "held"
+TRAINED, HELD, PASSES = "trained", "held", "passes"
 PassedRows = FileRows | ClusterRows
 SAVED_EVERY = 64  # batches encoded between two notes of how far the cache is
 
@@ -294,6 +295,7 @@ class Run:
             rows = FileRows(cache, self.means.n_jobs, room)
         else:
             rows = ReadRows(lambda: self._read(schema, name), layout, n, self.means.n_jobs, room)
+        rows.journal = Journal(self.workspace.folder / f"{PASSES}-{name}")
         return rows.by_class(level(rows)) if weight_kind == "sampling" and layout.weighted else rows
 
     def _read(self, schema: Schema, name: str) -> Iterator[Block]:
@@ -310,12 +312,9 @@ class Run:
         steps: list[Progress],
         start: Start | None,
     ) -> Solution:
-        if stand := self.workspace.state.get("theta"):
-            start = np.array(stand["W"]), np.array(stand["b"])
         scale, origin = np.array(schema.feature_units).reshape(-1, 2).T
         naming = Naming(schema.feature_names, scale=scale, origin=origin)
-        rows.note = lambda W, b: self.workspace.save(theta={"W": W.tolist(), "b": b.tolist()})
-        found = fit(
+        return fit(
             rows,
             SigmoidLoss(1),
             start=start,
@@ -329,8 +328,6 @@ class Run:
             naming=naming,
             remarks=True,
         )
-        rows.note = None
-        return found
 
     def _judge(self, model: Model) -> Evaluation | None:
         """The model on the rows held out; those of groups and costs are read once more."""

@@ -51,9 +51,11 @@ class Delimited:
 class Layout:
     """How the text is to be cut: `names` as written, rows from byte `body` on line `line` on.
 
-    `whole` says that the text is all there is. Of a window of a longer one neither the names nor
-    the share of malformed lines can be judged: its names are fitted already, and the lines left
-    out are for the caller to count.
+    `width` is the number of names as written, by which stray quotes are told, the same one in all
+    windows of a text; fitted to the rows, `names` may be of another number. `whole` says that the
+    text is all there is. Of a window of a longer one neither the names nor the share of malformed
+    lines can be judged: its names are fitted already, and the lines left out are for the caller to
+    count.
     """
 
     source: str
@@ -62,6 +64,7 @@ class Layout:
     has_header: bool
     body: int
     line: int
+    width: int
     whole: bool = True
 
     @property
@@ -126,7 +129,7 @@ def fit_layout(text: bytes, layout: Layout) -> Layout:
     frame = _parse(text, window, len(layout.names), skip_lines=0)
     if frame is not None and _adds_up(frame, text, window):
         return window
-    records = find_records(text, 0, layout.line, layout.dialect, len(layout.names))
+    records = find_records(text, 0, layout.line, layout.dialect, layout.width)
     shapes = Shapes.of_records(records, ~_is_blank(records))
     return replace(window, names=_fit_names(layout.names, shapes, layout.n_named))
 
@@ -169,7 +172,7 @@ def _lay_out(
     dialect = Dialect(delimiter, line_end)
     line = 1 + text.count(line_end, 0, start)
     if names is not None:
-        return Layout(source, dialect, tuple(names), False, start, line)
+        return Layout(source, dialect, tuple(names), False, start, line, len(names))
     header = split_record(text, start, dialect)
     if not header.closed:
         raise InputError(
@@ -177,7 +180,7 @@ def _lay_out(
         )
     written = tuple(field.decode() for field in header.fields)
     line += text.count(line_end, start, header.stop)
-    return Layout(source, dialect, written, True, header.stop, line)
+    return Layout(source, dialect, written, True, header.stop, line, len(written))
 
 
 def _parse(text: bytes, layout: Layout, width: int, skip_lines: int) -> pl.DataFrame | None:
@@ -226,7 +229,7 @@ def _adds_up(frame: pl.DataFrame, text: bytes, layout: Layout) -> bool:
 
 
 def _read_record_by_record(text: bytes, layout: Layout) -> Delimited:
-    records = find_records(text, layout.body, layout.line, layout.dialect, len(layout.names))
+    records = find_records(text, layout.body, layout.line, layout.dialect, layout.width)
     blank = _is_blank(records)
     shapes = Shapes.of_records(records, ~blank)
     if layout.whole:

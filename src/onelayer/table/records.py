@@ -157,9 +157,9 @@ def _opens(
 def _closes(
     buffer: NDArray[np.uint8], quotes: NDArray[np.int64], dialect: Dialect
 ) -> NDArray[np.bool_]:
-    after = buffer[np.minimum(quotes + 1, buffer.size - 1)]
+    after, next_to = (buffer[np.minimum(quotes + k, buffer.size - 1)] for k in (1, 2))
     edge = _is_edge(after, dialect)
-    edge |= after == ord("\r")
+    edge |= (after == ord("\r")) & (next_to == dialect.line_end[0])
     return edge
 
 

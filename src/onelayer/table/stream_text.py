@@ -66,7 +66,7 @@ class TextFile:
     def read(self, start: int, rows: int, columns: Sequence[str]) -> Iterator[Piece]:
         """The rows from `start` on, a window at a time whatever `rows` is."""
         first = max(k for k, mark in enumerate(self._marks) if mark.row <= start)
-        dialect, width = self._layout.dialect, len(self._layout.names)
+        dialect, width = self._layout.dialect, self._layout.width
         windows = self._text.read_windows(dialect, width, self._marks[first].offset)
         for k, window in zip(count(first), windows):
             mark = self._marks[k]
@@ -135,7 +135,7 @@ class TextFile:
         """Where the rows begin; the layout is fitted to the first window of them."""
         layout, mark = self._layout, _Mark(self._offset, self._layout.line, 0)
         self._written = layout  # the names as they are written
-        windows = self._text.read_windows(layout.dialect, len(layout.names), self._offset)
+        windows = self._text.read_windows(layout.dialect, layout.width, self._offset)
         for window in windows:
             text = self._spelling.decode(window.raw, mark.line)
             self._layout = fit_layout(text, layout)

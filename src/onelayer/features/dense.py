@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas
 
 from onelayer.scratch import borrow
 
 Array = NDArray[Any]
 
-PIECE = 1 << 15  # 256 KiB of float64
-LONG_PIECE = 1 << 18  # 1 MiB of float32, read column by column
+PIECE_BYTES = 1 << 20
 WIDE = 1 << 10  # values that NumPy compares with as many others in one go
 
 
@@ -89,23 +87,20 @@ class DenseFeatures:
 
     def curvature(self, q: Array) -> Array:
         p, values, root = self.n_columns, self.values, self._match(np.sqrt(q))[:, None]
-        H = np.zeros((p, p), order="F")
+        H = np.zeros((p, p))
         if not p:
             return H
         # One copy of a piece at a time, in memory that is used again: new pages cost as much as
-        # the product. In the table's own order, and half of the symmetric product alone.
+        # the product. In the table's own order; NumPy takes half of the symmetric product alone.
+        # SciPy's own call for that holds the interpreter, and threads would take turns.
         order: Any = "F" if values.strides[0] < values.strides[1] else "C"
         room = np.empty(min(self.n_rows, self._piece_rows()) * p, dtype=values.dtype)
         for own in self._pieces():
             held = values[own]
             out = room[: held.size].reshape(held.shape, order=order)
             part = np.multiply(held, root[own], out=out)
-            if self.single:  # OpenBLAS is quick at this through NumPy alone
-                H += part.T @ part
-            else:
-                A, turned = (part, 1) if order == "F" else (part.T, 0)
-                H = blas.dsyrk(1.0, A, beta=1.0, c=H, trans=turned, lower=1, overwrite_c=1)
-        return H if self.single else H + np.tril(H, -1).T
+            H += part.T @ part
+        return H
 
     def squares(self, q: Array) -> Array:
         parts = (q[..., own] @ np.square(self.values[own]) for own in self._pieces())
@@ -126,7 +121,7 @@ class DenseFeatures:
         return (slice(start, start + step) for start in range(0, max(1, self.n_rows), step))
 
     def _piece_rows(self) -> int:
-        return max(64, (LONG_PIECE if self.single else PIECE) // self.row_values)
+        return max(64, PIECE_BYTES // (self.values.itemsize * self.row_values))
 
     def _match(self, numbers: Array) -> Array:
         return numbers.astype(np.float32) if self.single else numbers

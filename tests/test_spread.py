@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import time
+from contextlib import closing
 
 import numpy as np
 import polars as pl
@@ -17,6 +20,7 @@ from onelayer.model import Model
 from onelayer.rows import files
 from onelayer.table import parts, survey
 from onelayer.table.findings import Findings, limit_lots
+from onelayer.table.kept import keep_rows
 from onelayer.table.stream import open_stream
 from onelayer.table.survey import Split, close_survey, sample_size, take_survey
 from onelayer.thresholds.choice import ThresholdRule
@@ -330,14 +334,53 @@ def test_what_cannot_be_is_said_in_one_line(client, loans, options, said):
         train(loans, client=client, **{"target": "granted", **options})
 
 
-def test_what_no_worker_can_read_is_refused(client, frame, tmp_path):
+def test_what_no_worker_can_read_is_refused(client, loans, frame, tmp_path):
     with pytest.raises(
         InputError, match="a cluster reads paths and Dask dataframes, not DataFrame"
     ):
         train(frame, target="granted", client=client)
-    import sqlite3
+    for options in ({"cache": tmp_path}, {"query": "select 1"}):
+        with pytest.raises(InputError, match="leave it out|a query is for a database"):
+            train(loans, target="granted", client=client, **options)
 
-    with sqlite3.connect(tmp_path / "t.db") as base:
-        base.execute("create table loans as select 1 as debt, 'no' as granted")
-    with pytest.raises(InputError, match="one process reads a database"):
-        train(f"sqlite:///{tmp_path}/t.db?table=loans", target="granted", client=client)
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory, frame):
+    """The same rows in an SQLite file."""
+    path = tmp_path_factory.mktemp("base") / "t.db"
+    texts = frame.with_columns(pl.col("since").cast(pl.String))
+    marks = ", ".join("?" * frame.width)
+    with closing(sqlite3.connect(path)) as link, link:
+        link.execute(f"create table loans ({', '.join(frame.columns)})")
+        link.executemany(f"insert into loans values ({marks})", texts.rows())
+    return path
+
+
+@pytest.mark.parametrize("query", [None, "select * from loans order by rowid"])
+def test_a_database_is_read_by_one_process_for_all(client, base, tmp_path, query):
+    address = f"sqlite:///{base}" + ("" if query else "?table=loans")
+    cache = tmp_path / "here"
+    options = {"target": "granted", "query": query, "protected": ["region"], "cache": cache}
+    there = train(address, client=client, **options)
+    here = train(address, **options)
+    assert_same_model(there, here)
+    assert (there.training.table, there.training.sha256) == (
+        here.training.table,
+        here.training.sha256,
+    )
+    assert not cache.exists()
+    odd = {**options, "roles": {"city": "numeric"}}
+    with pytest.raises(InputError) as refused:
+        train(address, **odd)
+    with pytest.raises(InputError) as refused_there:
+        train(address, client=client, **odd)
+    assert str(refused_there.value) == str(refused.value)
+
+
+def test_a_worker_that_does_not_see_what_was_asked_says_so(base, tmp_path):
+    kept = keep_rows(open_stream(f"sqlite:///{base}?table=loans"), tmp_path, 1_000)
+    part = parts.cut_stream(kept)[3]
+    assert next(iter(part.batches())).table.place_of(7).endswith(", row 3007")
+    shutil.rmtree(tmp_path)
+    with pytest.raises(InputError, match=r"every worker must see .*; name a folder .*--cache"):
+        next(iter(part.batches()))

@@ -39,6 +39,7 @@ from onelayer.streaming.spread import check_spread, is_frames, train_spread
 from onelayer.streaming.threshold import Spent, settle_threshold
 from onelayer.strength import StrengthChoice, settle_strength
 from onelayer.summary import WeightKind, note_balance
+from onelayer.table.database import is_address
 from onelayer.table.reading import Table, cut_batches, read_table
 from onelayer.table.reference import Bins, bin_columns
 from onelayer.table.schema import Schema, infer_schema
@@ -126,7 +127,8 @@ def train(
         then read in batches and its encoded rows are kept on disk. A folder, a glob, a list of
         files or a database is always read so, within a quarter of the machine's memory.
     cache: the folder for encoded rows; by default the user's own for caches; False for none:
-        every pass then reads and encodes the table again.
+        every pass then reads and encodes the table again. On a cluster, for the rows of a database,
+        a folder that all workers see.
     resume: go on from what a killed run of the same training left there.
     tell, say: told the `Stage` of such a training, and sentences on what it needs.
     client: a `dask.distributed.Client`, whose workers then read the table, each its own part, and
@@ -172,16 +174,15 @@ def train(
         "protected": tuple(protected),
         "roles": dict(roles or {}),
     }
+    folder = None if cache is None or isinstance(cache, bool) else Path(cache)
     found: Model | Table | None = None
     if far:
-        check_spread(
-            table, memory=memory, cache=cache not in (True, None), resume=resume, query=query
-        )
+        kept = cache not in (True, None) and not is_address(table)
+        check_spread(table, memory=memory, cache=kept, resume=resume)
         client = find_client() if client is None else client
-        means = Means(read_memory(None), n_jobs=n_jobs, tell=tell, say=say, watch=watch)
-        found = train_spread(table, client, split, means, choices, settings, names)
+        means = Means(read_memory(None), folder, n_jobs=n_jobs, tell=tell, say=say, watch=watch)
+        found = train_spread(table, client, split, means, choices, settings, names, query)
     elif is_streamed(table, memory):
-        folder = None if isinstance(cache, bool) else Path(cache)
         kept = cache is not False
         means = Means(read_memory(memory), folder, kept, resume, n_jobs, tell, say, watch)
         source = open_stream(table, names=names, na=na, query=query, folder=folder)

@@ -354,7 +354,7 @@ def settle_options(options: dict[str, Any]) -> dict[str, Any]:
         raise InputError("--tol is not for gradient descent, which stops after --num-iterations")
     _settle_threshold(given)
     if "cluster" in given:
-        for name in ("memory", "cache", "no_cache", "resume", "query"):
+        for name in ("memory", "no_cache", "resume"):
             if given.get(name):
                 flag = f"--{name.replace('_', '-')}"
                 raise InputError(f"--cluster and {flag} exclude each other: workers keep the rows")

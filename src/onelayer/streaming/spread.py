@@ -31,8 +31,10 @@ from onelayer.streaming.seen import level
 from onelayer.streaming.telling import Telling
 from onelayer.streaming.threshold import Spent
 from onelayer.table.findings import Findings, limit_lots
+from onelayer.table.kept import keep_rows
 from onelayer.table.parts import (
     Part,
+    batch_rows,
     count_rows,
     cut_stream,
     line_up_frames,
@@ -42,7 +44,7 @@ from onelayer.table.parts import (
 from onelayer.table.plan import lay_out
 from onelayer.table.reading import Table
 from onelayer.table.schema import Schema
-from onelayer.table.stream import open_stream
+from onelayer.table.stream import Stream, open_stream
 from onelayer.table.survey import Split, close_survey, sample_size
 from onelayer.table.values import RefusedValueError
 from onelayer.thresholds.choice import Costs
@@ -105,13 +107,16 @@ def train_spread(
     choices: Mapping[str, Any],
     settings: Settings,
     names: Sequence[str] | None = None,
+    query: str | None = None,
 ) -> Model | Table:
     """The model of a table that the client's workers read; the table itself if it is short.
 
     Parameters
     ----------
-    table: a path, a folder, a glob or a list of paths that every worker sees, or a dataframe of
-        Dask. client: a `dask.distributed.Client`. names: of a text file without a header.
+    table: a path, a folder, a glob or a list of paths that every worker sees, a database, the rows
+        of which are kept in files that they must see (in the folder of the means), or a dataframe
+        of Dask. client: a `dask.distributed.Client`. names: of a text file without a header.
+        query: to the database.
     choices: of columns, as in `infer_schema`. settings: of the fit.
 
     Raises
@@ -119,13 +124,17 @@ def train_spread(
     InputError: see `train` and `ClusterRows.from_partitions`.
     """
     check_workers(client)
-    spread = (
-        _spread_frames(table, client)
-        if is_frames(table)
-        else _spread_files(table, client, names, split.na)
-    )
-    about = [spread.fingerprint, split.__dict__, dict(choices), settings.to_list()]
-    with open_workspace(None, about, False) as workspace:
+    stream = None
+    if not is_frames(table):
+        stream = open_stream(table, names=names, na=split.na, query=query, folder=means.folder)
+    fingerprint = None if stream is None else stream.fingerprint
+    about = [fingerprint, split.__dict__, dict(choices), settings.to_list()]
+    with open_workspace(means.folder, about, False) as workspace:
+        if stream is None:
+            spread = _spread_frames(table, client)
+        else:
+            kept = keep_rows(stream, workspace.folder, batch_rows(stream.schema))
+            spread = _spread_files(kept, client)
         run = SpreadRun(spread, split, means, settings, workspace)
         schema = run.settle(choices)
         if isinstance(schema, Table):
@@ -135,10 +144,7 @@ def train_spread(
         return run.learn(schema)
 
 
-def _spread_files(
-    table: Any, client: Any, names: Sequence[str] | None, na: Sequence[str]
-) -> Spread:
-    stream = open_stream(table, names=names, na=na)
+def _spread_files(stream: Stream, client: Any) -> Spread:
     unknown = [k for k, (source, _) in enumerate(stream.sources) if source.rows is None]
     if unknown:
         sources = [source for source, _ in stream.sources]

@@ -15,7 +15,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from onelayer.errors import DataWarning, InputError
+from onelayer.table.kept import KeptRows
 from onelayer.table.pieces import Source
+from onelayer.table.postgres import PostgresRows
 from onelayer.table.reading import Table, cut_batches, read_table
 from onelayer.table.stream import Batch, Stream
 from onelayer.table.stream_text import TextFile
@@ -118,19 +120,15 @@ def count_rows(source: Source) -> tuple[Source, list[str]]:
 
 def _require_seen(source: Source) -> None:
     if isinstance(source, ParquetFile | ArrowFile | TextFile) and not source.path.exists():
+        of_answer = isinstance(source, KeptRows | PostgresRows)
         raise InputError(
             f"{source.path}: no such file on {platform.node()}: every worker must see this path"
+            + ("; name a folder that all of them see (cache, --cache)" if of_answer else "")
         )
 
 
 def cut_stream(stream: Stream) -> list[FilePart]:
-    """The parts of a table in files, the rows of which are all known.
-
-    Raises
-    ------
-    InputError
-        For a database, which one process reads.
-    """
+    """The parts of a table in files, the rows of which are all known."""
     total, width = stream.rows or 0, len(stream.schema)
     wanted = max(batch_rows(stream.schema), PART_VALUES // max(1, width), total // MOST_PARTS)
     parts, first = [], 0
@@ -154,12 +152,8 @@ def cut_stream(stream: Stream) -> list[FilePart]:
 
 
 def _borders(source: Source, rows: int) -> list[int]:
-    if isinstance(source, ParquetFile | ArrowFile | TextFile):
-        return source.borders(rows)
-    raise InputError(
-        f"{source.name}: one process reads a database: train without a cluster, or write the "
-        "table to Parquet files"
-    )
+    assert isinstance(source, ParquetFile | ArrowFile | TextFile), "rows of a database are kept"
+    return source.borders(rows)
 
 
 def _cut(borders: Sequence[int], wanted: int) -> Iterator[tuple[int, int]]:

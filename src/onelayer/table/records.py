@@ -107,6 +107,34 @@ def count_quotes(text: bytes, start: int, dialect: Dialect) -> int | None:
     return None if n_quotes % 2 else n_quotes - n_doubled
 
 
+def may_swallow(text: bytes, dialect: Dialect, width: int) -> bool:
+    """Whether `find_records` might call a quote stray, in a text whose quotes are all in place.
+
+    Looked at for all records at once, and so a little too often: a line with quotes may be a row.
+    """
+    buffer = np.frombuffer(text, np.uint8)
+    marks = np.flatnonzero(_is_edge(buffer, dialect))
+    kinds = buffer[marks]
+    is_quote, is_delimiter = kinds == QUOTE[0], kinds == dialect.delimiter[0]
+    ends = np.flatnonzero(kinds == dialect.line_end[0])
+    inside = (np.cumsum(is_quote) & 1).astype(np.bool_)
+    is_last = ~inside[ends]  # line of its record
+    if is_last.all():
+        return False
+    outside = np.cumsum(is_delimiter & ~inside)[ends[is_last]]
+    record = np.cumsum(is_last) - is_last  # of each line
+    is_inner = ~is_last & (np.diff(record, prepend=-1) == 0)
+    n_quotes, n_delimiters = (
+        np.diff(np.cumsum(each)[ends], prepend=0) for each in (is_quote, is_delimiter)
+    )
+    may_be_row = (n_quotes > 0) | (n_delimiters == width - 1)
+    n_lines, n_inner = np.bincount(record), np.bincount(record, is_inner)
+    all_rows = np.bincount(record, is_inner & may_be_row) == n_inner
+    of_other_width = np.diff(outside, prepend=0) + 1 != width
+    certain = all_rows & (n_inner * (width - 1) >= _CERTAIN_DELIMITERS)
+    return bool(((n_lines > 1) & (of_other_width | certain)).any())
+
+
 def _blocks(text: bytes, start: int, dialect: Dialect) -> Iterator[tuple[int, int]]:
     """Pieces of whole lines."""
     while start < len(text):

@@ -14,7 +14,7 @@ import numpy as np
 from onelayer.errors import InputError
 from onelayer.table.containers import Unpacked
 from onelayer.table.grammar import QUOTE, Dialect, has_quoted_fields, runs_out
-from onelayer.table.records import count_quotes, find_records
+from onelayer.table.records import count_quotes, find_records, may_swallow
 from onelayer.table.text import WideDecoder, wide_encoding
 
 WINDOW_BYTES = 1 << 22
@@ -150,7 +150,9 @@ def _cut(raw: bytes, dialect: Dialect, width: int) -> int:
     if not stop or raw.find(QUOTE, 0, stop) < 0:
         return stop
     text = raw[:stop]
-    if not has_quoted_fields(text, 0, dialect) or count_quotes(text, 0, dialect) is not None:
+    if not has_quoted_fields(text, 0, dialect):
+        return stop
+    if count_quotes(text, 0, dialect) is not None and not may_swallow(text, dialect, width):
         return stop
     records = find_records(text, 0, 0, dialect, width)
     for start in records.starts[np.flatnonzero(records.broken)].tolist():

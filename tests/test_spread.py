@@ -340,7 +340,7 @@ def test_what_no_worker_can_read_is_refused(client, loans, frame, tmp_path):
     ):
         train(frame, target="granted", client=client)
     for options in ({"cache": tmp_path}, {"query": "select 1"}):
-        with pytest.raises(InputError, match="leave it out|a query is for a database"):
+        with pytest.raises(InputError, match=r"leave it out|a query is for a database"):
             train(loans, target="granted", client=client, **options)
 
 

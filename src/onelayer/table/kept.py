@@ -1,10 +1,10 @@
 """The answer of a database in files: for processes that have no link to it.
 
-One process asks, once, so that all rows are of one state of the database and in one order; the others
-read the files, as they read those of any table.
+One process asks, once, so that all rows are of one state of the database and in one order; the
+others read the files, as they read those of any table.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ import polars as pl
 
 from onelayer.errors import InputError
 from onelayer.table.containers import IPC_FILE, short
-from onelayer.table.pieces import Piece
+from onelayer.table.pieces import Piece, Source
 from onelayer.table.sqlite import SqliteRows
 from onelayer.table.stream import Stream
 from onelayer.table.stream_typed import ArrowFile
@@ -42,15 +42,15 @@ def keep_rows(stream: Stream, folder: Path, rows: int) -> Stream:
     """
     if not any(isinstance(source, SqliteRows) for source, _ in stream.sources):
         return stream
-    sources = []
+    sources: list[tuple[Source, Mapping[str, str | None]]] = []
     for batch in stream.batches(rows):
         path = folder / f"rows-{batch.first}.arrow"
         try:
             batch.table.frame.write_ipc(path, compression="lz4")
         except (OSError, pl.exceptions.PolarsError) as error:
             raise InputError(
-                f"{stream.name}: its rows cannot be kept in {folder} ({short(error)}): name another "
-                "folder (cache, --cache)"
+                f"{stream.name}: its rows cannot be kept in {folder} ({short(error)}): name "
+                "another folder (cache, --cache)"
             ) from None
         sources.append((KeptRows(path, stream.name, batch.first), MappingProxyType({})))
     return replace(stream, sources=tuple(sources))

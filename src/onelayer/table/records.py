@@ -122,7 +122,7 @@ def may_swallow(text: bytes, dialect: Dialect, width: int) -> bool:
     if is_last.all():
         return False
     outside = np.cumsum(is_delimiter & ~inside)[ends[is_last]]
-    record = np.cumsum(is_last) - is_last  # of each line
+    record: NDArray[np.int64] = np.cumsum(is_last) - is_last  # of each line
     is_inner = ~is_last & (np.diff(record, prepend=-1) == 0)
     n_quotes, n_delimiters = (
         np.diff(np.cumsum(each)[ends], prepend=0) for each in (is_quote, is_delimiter)

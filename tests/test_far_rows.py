@@ -47,6 +47,33 @@ def separate(rows, start=None):
     return separate_far(rows, LOSS, **options)
 
 
+@pytest.mark.parametrize("rare", [False, True])
+@pytest.mark.parametrize("case", ["one column", "all together", "but for one row", "overlap"])
+def test_with_a_penalty_complete_separation_is_remarked(tmp_path, monkeypatch, case, rare):
+    X, _, rng = make()
+    way = np.array([3.0, -2.0, 1.0, 2.0] if case == "all together" else [1.0, 0.0, 0.0, 0.0])
+    logit = X @ way + (rng.logistic(size=N) if case == "overlap" else 0.0)
+    y = logit > (np.sort(logit)[-6] if rare else 0.0)
+    X += np.where(y, 1.0, -1.0)[:, None] * way / (way @ way)  # a gap between the classes
+    if case == "but for one row":
+        y[np.argmax(logit)] = False
+    y = y.astype(np.int8)
+    held, far = store(tmp_path, X, y)
+    options = {"C": 1e4, "where": measure_columns(held, True)}
+    whole, plain = fit(held, LOSS, remarks=True, **options), fit(far, LOSS, **options)
+    passes = []
+    for name in ("map", "reduce"):
+        own = getattr(far, name)
+        monkeypatch.setattr(far, name, lambda *task, own=own: passes.append(1) or own(*task))
+    found = fit(far, LOSS, remarks=True, **options)
+    assert found.remarks == whole.remarks
+    if not rare:
+        assert bool(found.remarks) == (case in ("one column", "all together"))
+    assert found.objective == plain.objective
+    if case == "overlap" and not rare:
+        assert len(passes) <= plain.passes + 2, "the sample's rare rows, and ranges: no more"
+
+
 def make_case(name):
     X, y, rng = make()
     if name == "rare column":

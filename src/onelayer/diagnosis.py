@@ -66,13 +66,10 @@ def diagnose(case: Case, solution: Solution) -> Solution:
 
 
 def _remark(case: Case, solution: Solution) -> Solution:
-    """With a penalty: complete separation, if the fit shows it, and dependent columns.
-
-    Rows that are not in memory are not passed over once more for what is harmless.
-    """
+    """With a penalty: complete separation, if the fit shows it, and dependent columns."""
     remarks = []
     start = np.hstack([solution.W, solution.b])
-    found = _separate(case, start, None, programs=False) if case.rows.in_memory else ()
+    found = _separate(case, start, None, programs=False)
     if found and all(each.kind == "complete" for each in found):
         remarks = [
             f"{each.sentence(case.naming)}; the penalty alone bounds the weights" for each in found
@@ -110,9 +107,8 @@ def _separate_output(
     case: Case, k: int, start: Array | None, where: Coordinates | None, programs: bool
 ) -> Separation:
     options: dict[str, Any] = {"fit_intercept": case.fit_intercept, "output": k, "start": start}
-    if not case.rows.in_memory and where is not None:
-        return separate_far(case.rows, case.loss, where=where, **options)
-    return find_separation(case.rows, case.loss, where=where, programs=programs, **options)
+    separate = find_separation if case.rows.in_memory else separate_far
+    return separate(case.rows, case.loss, where=where, programs=programs, **options)
 
 
 def _look_for_separation(case: Case, solution: Solution, where: Coordinates) -> Solution:

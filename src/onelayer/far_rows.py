@@ -18,7 +18,7 @@ from onelayer.dependence import EXACT, Dependence, find_dependences
 from onelayer.loss import Loss, SoftmaxLoss
 from onelayer.rows.memory import MemoryRows
 from onelayer.separation import Separation, find_separation
-from onelayer.solvers.sample import draw_sample
+from onelayer.solvers.sample import COUNTED, draw_sample
 
 Array = NDArray[Any]
 
@@ -35,20 +35,31 @@ def separate_far(
     fit_intercept: bool,
     output: int,
     start: Array | None,
-    where: Coordinates,
+    where: Coordinates | None = None,
+    programs: bool = True,
 ) -> Separation:
     """`find_separation` for rows that are not in memory; it counts rows and names none.
+
+    Without programs complete separation alone is looked for, and no pass made over all rows where
+    few of them overlap.
 
     Parameters
     ----------
     where: the columns' ranges, of all rows. The others: see `find_separation`.
     """
+    options: dict[str, Any] = {"fit_intercept": fit_intercept, "output": output, "start": start}
+    options["programs"] = programs
     if isinstance(loss, SoftmaxLoss):
         return _undecided(rows, output, "rows of several classes are not in memory")
+    if not programs:
+        found = find_separation(_draw_both(rows, output), loss, **options)
+        if found.kind != "complete":
+            return found
+    where = where or measure_columns(rows, fit_intercept)
     held = hold_rows(rows, loss)
     for _ in range(MOST_ROUNDS):
-        found = find_separation(held, loss, fit_intercept=fit_intercept, output=output, start=start)
-        if not found.found:
+        found = find_separation(held, loss, **options)
+        if not found.found or not (programs or found.kind == "complete"):
             return _judge_none(found, held, rows, fit_intercept, where)
         limit = _rounding(found.direction, where)
         check = _Margins(found.direction, output, limit)
@@ -58,6 +69,37 @@ def separate_far(
             return replace(found, kind=kind, rows=np.zeros(0, np.intp), count=right, n_rows=there)
         held = _add(held, rows, wrong[np.argsort(sizes)[:ADDED]])
     return _undecided(rows, output, "too many rows had to be looked at")
+
+
+def _draw_both(rows: MemoryRows, output: int) -> MemoryRows:
+    """A few rows at random, some of each class among them."""
+    most = int(min(COUNTED, rows.n_rows, rows.room // rows.block.features.row_bytes + 1))
+    block = rows.take(rows.draw(most))
+    lacking = [k for k in (0, 1) if not (block.labels[output] == k).any()]
+    firsts = np.array([find_first(rows, k, output) for k in lacking], dtype=np.intp)
+    return MemoryRows(stack_blocks([block, rows.take(firsts)]) if lacking else block, rows.n_jobs)
+
+
+def find_first(rows: MemoryRows, label: int, output: int = 0) -> int:
+    """The number of the first row of a class, which has one."""
+    first = 0
+    for place, n_rows in rows.map(_First(label, output)):
+        if place >= 0:
+            return first + place
+        first += n_rows
+    raise AssertionError("both classes are trained on")
+
+
+@dataclass(frozen=True)
+class _First:
+    """The place of a block's first row of a class, or -1, and how many rows it has."""
+
+    label: int
+    output: int
+
+    def __call__(self, block: Block) -> tuple[int, int]:
+        places = np.flatnonzero(block.labels[self.output] == self.label)
+        return (int(places[0]) if len(places) else -1), block.n_rows
 
 
 def hold_dependent(rows: MemoryRows, loss: Loss, fit_intercept: bool) -> MemoryRows:

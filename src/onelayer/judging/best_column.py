@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import Block, stack_blocks
+from onelayer.far_rows import find_first
 from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss
@@ -69,24 +70,9 @@ def _draw(
     drawn = stack_blocks([pick(rows.take(part)) for part in parts])
     for label in (0, 1):
         if not (drawn.labels[0] == label).any():
-            first = pick(rows.take(np.array([_find_first(rows, label)])))
+            first = pick(rows.take(np.array([find_first(rows, label)])))
             drawn = stack_blocks([drawn.take(np.arange(1, drawn.n_rows)), first])
     return replace(drawn, weights=drawn.weights / drawn.weights.mean())
-
-
-def _find_first(rows: MemoryRows, label: int) -> int:
-    """The number of the first row of a class, which has one."""
-
-    def find(block: Block) -> tuple[int, int]:
-        places = np.flatnonzero(block.labels[0] == label)
-        return (int(places[0]) if len(places) else -1), block.n_rows
-
-    first = 0
-    for place, n_rows in rows.map(find):
-        if place >= 0:
-            return first + place
-        first += n_rows
-    raise AssertionError("both classes are trained on")
 
 
 def _pick(block: Block, owners: tuple[str, ...], column: str) -> Block:

@@ -85,12 +85,13 @@ class Findings:
         """`add`, given which of the rows have a target."""
         there, held = self.split.choose(first, table, labelled)
         frame = table.frame
-        self.tallies = self.tallies or {name: Tally(kind) for name, kind in frame.schema.items()}
-        self.targets = self.targets or Tally(frame.schema[self.split.target])
+        target, kinds = self.split.target, frame.schema.items()
+        self.tallies = self.tallies or {name: Tally(kind, name == target) for name, kind in kinds}
+        self.targets = self.targets or Tally(frame.schema[target], is_target=True)
         trained, others = _part(frame, there & ~held)
         tasks: list[Callable[[], None]] = [
             partial(self.sample.add, first, table),
-            partial(self.targets.count, frame[self.split.target]),
+            partial(self.targets.count, frame[target]),
             *(partial(_tally, self.tallies, trained, others, name) for name in self.tallies),
         ]
         map_in_threads(lambda task: task(), tasks)

@@ -169,7 +169,8 @@ def infer_schema(
     training : (n,) booleans
         The training rows; default: all. Rows without a target are never among them.
     learnt
-        The target, where it has been settled over more rows than these.
+        The target, where it has been settled over more rows than these, of which these may lack
+        a class that is rare.
 
     Raises
     ------
@@ -182,7 +183,9 @@ def infer_schema(
     chosen = learnt or infer_target(table, target, positive, table.na)
     labels = chosen.labels(table, table.na)
     weights = np.ones(labels.size) if weight is None else read_weights(table, weight, table.na)
-    rows = _find_training_rows(table, chosen, labels, weights, training)
+    rows = _find_training_rows(labels, weights, training)
+    if learnt is None or not rows.any():
+        require_classes(table.name, target, labels[rows])
     facts = Training(rows, labels[rows], weights[rows])
     aside = _name_aside(chosen, weight, drop, roles)
 
@@ -254,24 +257,30 @@ def _name_aside(
 
 
 def _find_training_rows(
-    table: Table,
-    target: Target,
-    labels: Floats,
-    weights: Floats,
-    training: NDArray[np.bool_] | None,
+    labels: Floats, weights: Floats, training: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_]:
     rows = ~np.isnan(labels) & (weights > 0)
     if training is not None:
         if training.shape != rows.shape:
             raise ValueError(f"training must be {rows.size} booleans, one a row")
         rows &= training
-    held = np.unique(labels[rows])
+    return rows
+
+
+def require_classes(name: str, target: str, labels: Floats) -> None:
+    """Refuse labels of training rows, in a column of the table called `name`, of one class.
+
+    Raises
+    ------
+    InputError
+        Naming the class.
+    """
+    held = np.unique(labels[~np.isnan(labels)])
     if held.size < 2:
         only = "no class at all" if not held.size else f"only class {int(held[0])}"
         raise InputError(
-            f"{table.name}, column {target.name!r}: the training rows hold {only}; both are needed"
+            f"{name}, column {target!r}: the training rows hold {only}; both are needed"
         )
-    return rows
 
 
 def _require_terms(table: Table, columns: Sequence[Column]) -> None:

@@ -25,7 +25,7 @@ from onelayer.table.findings import Split as Split
 from onelayer.table.fit import fit_levels
 from onelayer.table.levels import name_levels, written
 from onelayer.table.moments import guess_format
-from onelayer.table.schema import Schema, infer_schema, read_weights
+from onelayer.table.schema import Schema, infer_schema, read_weights, require_classes
 from onelayer.table.tally import Tally
 from onelayer.table.target import Target, choose_target
 from onelayer.table.terms import Column, Level, Levels, Missing, Scale, Seen, Term, Words
@@ -194,13 +194,22 @@ def infer_from_survey(
         "learnt": learnt,
     }
     if survey.is_whole:
-        return infer_schema(sample, training=~held, **options)
+        return infer_schema(sample, training=~held, **{**options, "learnt": None})
+    _require_classes(survey, learnt, split.na)
     beside = _witness(survey, learnt, split)
     table = replace(sample, frame=pl.concat([sample.frame, beside]))
     training = np.append(~held, np.zeros(beside.height, dtype=bool))
     schema = infer_schema(table, training=training, **options)
     columns = (_complete(column, survey, split.na) for column in schema.columns)
     return replace(schema, columns=tuple(columns))
+
+
+def _require_classes(survey: Survey, learnt: Target, na: Sequence[str]) -> None:
+    """Refuse a table whose training rows are all of one class; the sample may lack a rare one."""
+    tally, table = survey.tallies[learnt.name], survey.sample
+    if not tally.many:
+        table = replace(table, frame=pl.DataFrame({learnt.name: tally.counts["value"]}))
+    require_classes(survey.sample.name, learnt.name, learnt.labels(table, na))
 
 
 def _witness(survey: Survey, learnt: Target, split: Split) -> pl.DataFrame:

@@ -28,11 +28,13 @@ class Tally:
 
     Attributes
     ----------
+    is_target : values of any type are counted, a column's own ones only of some
     missing : training rows without a value, as the file has it (words for missing not counted)
     aside : texts that are no numbers, of rows that are not trained on
     """
 
     dtype: pl.DataType
+    is_target: bool = False
     missing: int = 0
     aside: set[str] = field(default_factory=set)
 
@@ -57,6 +59,8 @@ class Tally:
     def is_counted(self) -> bool:
         """Whether values of this type are counted one by one."""
         dtype = self.dtype
+        if self.is_target:
+            return not is_nested(dtype)
         return is_text(dtype) or dtype.is_integer() or dtype == pl.Boolean
 
     def look(self, column: pl.Series) -> None:
@@ -69,6 +73,7 @@ class Tally:
         self.missing += column.null_count()
         if column.dtype.is_float():
             self.missing += int(column.is_nan().sum())
+            column = column.fill_nan(None)
         if is_nested(self.dtype) or not self.is_counted:
             return
         column = column.drop_nulls().alias("value")

@@ -22,7 +22,8 @@ from onelayer.stored import from_stored
 from onelayer.strict_json import parse_json
 
 Rows = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
-quick = settings(deadline=None, max_examples=150)
+quick = settings(deadline=None, max_examples=100)
+with_intervals = settings(deadline=None, max_examples=40)  # which take most of the time
 
 
 @st.composite
@@ -160,7 +161,7 @@ def compare(one: Any, other: Any, place: str = "") -> None:
         assert one == (close(other) if isinstance(one, float) else other), place
 
 
-@quick
+@with_intervals
 @given(rows())
 def test_weight_k_is_the_row_k_times_and_weight_0_is_no_row(rows: Rows) -> None:
     labels, logits, _ = rows
@@ -176,7 +177,7 @@ def test_weight_k_is_the_row_k_times_and_weight_0_is_no_row(rows: Rows) -> None:
     assert (weighted.n, weighted.positives) == (without.n, without.positives)
 
 
-@quick
+@with_intervals
 @given(rows())
 def test_the_order_of_the_rows_does_not_matter(rows: Rows) -> None:
     labels, logits, weights = rows

@@ -368,11 +368,11 @@ def test_reasons_sum_to_the_logit(row: int) -> None:
 
 
 def test_reasons_compare_with_the_average_training_row() -> None:
-    few = LOANS[:50]
+    few = LOANS[:25]
     model = train(few, target="approve", holdout=0)
     mean = model.predict_logits(few).mean()
     assert model.explain(LATER).average_logit == pytest.approx(mean, abs=1e-12)
-    pushes = [{p.column: p.push for p in model.explain(few, row).pushes} for row in range(50)]
+    pushes = [{p.column: p.push for p in model.explain(few, row).pushes} for row in range(25)]
     for column in pushes[0]:
         assert sum(push[column] for push in pushes) == pytest.approx(0, abs=1e-9)
 
@@ -575,14 +575,15 @@ def test_any_strange_value_is_refused_or_harmless(strange: Any) -> None:
     }
     few = LATER[:3]
     for place in filter(None, places(SECTIONS_AS_WRITTEN)):
-        sections = copy.deepcopy(SECTIONS_AS_WRITTEN)
+        section = place.split(".")[0]
+        own = copy.deepcopy(SECTIONS_AS_WRITTEN[section])
+        sections = {**SECTIONS_AS_WRITTEN, section: own}
         put(sections, place, strange)
         try:
             model = Model.from_dict(sections)
         except ModelFileError as error:
             assert str(error).isprintable(), place  # noqa: PT017 - not each of them is refused
             continue
-        section = place.split(".")[0]
         assert not list(validators[section].iter_errors(sections[section])), place
         if section in ("schema", "parameters") and "seen" not in place and "reason" not in place:
             assert scores_or_refuses(model, few), place

@@ -43,7 +43,7 @@ def batches(columns, size):
         yield tuple(None if each is None else each[start : start + size] for each in columns)
 
 
-@quick
+@settings(quick, max_examples=40)
 @given(rows(), st.sampled_from([1, 7, 50, 1000]), st.sampled_from([1, 9, 40, 250]))
 def test_the_same_bits_in_memory_and_over_runs(columns, size, run_rows):
     with pytest.MonkeyPatch.context() as patch:

@@ -32,7 +32,8 @@ def write_table(folder, files: int) -> float:
         X = rng.integers(-50, 50, (200_000, 30)) / 8
         y = X[:, 0] - X[:, 1] / 2 + 5 * rng.logistic(size=len(X)) > 0
         frame = pl.DataFrame({f"x{j}": X[:, j] for j in range(30)} | {"y": y})
-        frame.write_parquet(folder / f"part-{k:03}.parquet", row_group_size=50_000)
+        group = 50_000 if k % 2 else 5_000  # larger than a batch, which then is a part of one
+        frame.write_parquet(folder / f"part-{k:03}.parquet", row_group_size=group)
     return files * 200_000 * 30 * 8 / 1e6
 
 

@@ -168,7 +168,7 @@ def test_thresholds_out_of_reach_are_no_error() -> None:
 def test_a_bound_holds_for_all_values_beyond() -> None:
     model = train(SMALL, target="granted", holdout=0)
     seen = set()
-    for k, change in enumerate(model.changes(SMALL, fixed=["city", "owner", "term"])):
+    for k, change in enumerate(model.changes(SMALL[:200], fixed=["city", "owner", "term"])):
         if len(change.values) != 1 or change.values[0].column != "debt":
             continue
         [value], row = change.values, SMALL.row(k, named=True)

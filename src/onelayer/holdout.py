@@ -36,18 +36,18 @@ def holdout_mask(labels: Array, share: float, seed: int) -> NDArray[np.bool_]:
     return held
 
 
-def is_long(raw: Table) -> bool:
+def is_long(rows: int, width: int) -> bool:
     """Whether a table is too long to be looked at whole: then it is surveyed, as on disk."""
-    return raw.frame.height > sample_size(raw.frame.width)
+    return rows > sample_size(width)
 
 
 def draw_holdout(
-    raw: Table, labels: Array, there: NDArray[np.bool_], share: float, seed: int
+    labels: Array, there: NDArray[np.bool_], width: int, share: float, seed: int
 ) -> NDArray[np.bool_]:
     """Which rows are held out: of a short table a share of each class, drawn at random; of a long
-    one each row by its number, as on disk.
+    one each row by its number, as on disk. `width`: the table's columns.
     """
-    if is_long(raw):
+    if is_long(len(labels), width):
         return there & hold_out(np.arange(len(labels)), share, seed)
     return holdout_mask(np.where(there, labels, np.nan), share, seed)
 
@@ -71,7 +71,7 @@ def find_training_rows(model: Model, raw: Table) -> NDArray[np.bool_]:
     if share is None:  # the usual ones have two digits
         share = round(facts.holdout_rows / (facts.rows + facts.holdout_rows), 2)
     share = share if facts.holdout_rows else 0.0
-    rows = np.asarray(there & ~draw_holdout(raw, labels, there, share, facts.seed))
+    rows = np.asarray(there & ~draw_holdout(labels, there, raw.frame.width, share, facts.seed))
     if (int(rows.sum()), int(labels[rows].sum())) != (facts.rows, facts.positives):
         raise InputError(
             f"{raw.name} is not the table that the model was trained on, {facts.table}: "

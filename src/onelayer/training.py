@@ -243,7 +243,7 @@ def _infer(
     raw: Table, split: Split, choices: dict[str, Any], rows: TrainingRows
 ) -> tuple[Schema, tuple[tuple[Bins, ...], int]]:
     """The schema; and the columns in bins, as so many training rows have them."""
-    if not is_long(raw):
+    if not is_long(*raw.frame.shape):
         schema = infer_schema(
             raw, target=split.target, weight=split.weight, training=rows.trained, **choices
         )

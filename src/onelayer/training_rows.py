@@ -44,7 +44,7 @@ def draw_rows(raw: Table, split: Split, positive: Any) -> TrainingRows:
     if split.weight is not None:
         weights = read_weights(raw, split.weight, raw.na)
     there, share = ~np.isnan(labels) & (weights > 0), split.holdout
-    held = draw_holdout(raw, labels, there, share, split.seed)
+    held = draw_holdout(labels, there, raw.frame.width, share, split.seed)
     if share > 0 and not held.any():
         warn_of_no_holdout(raw.name, int(there.sum()), share)
     return TrainingRows(labels, weights, there & ~held, held)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from onelayer.blocks import Block, stack_blocks
 from onelayer.far_rows import find_first
+from onelayer.features.dense import DenseFeatures
 from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss
@@ -83,9 +84,11 @@ def _pick(block: Block, owners: tuple[str, ...], column: str) -> Block:
     p = features.numeric.shape[1]
     starts = p + np.cumsum([0, *features.level_counts])
     coded = [j for j in range(len(features.level_counts)) if mine[starts[j]]]
-    words = mine[starts[-1] :]
+    words, numeric = mine[starts[-1] :], np.ascontiguousarray(features.numeric[:, mine[:p]])
+    if not coded and not words.any():
+        return replace(block, features=DenseFeatures(numeric))
     own = MixedFeatures(
-        np.ascontiguousarray(features.numeric[:, mine[:p]]),
+        numeric,
         features.codes[:, coded],
         tuple(features.level_counts[j] for j in coded),
         features.words[:, np.flatnonzero(words)] if words.any() else None,

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from onelayer.holdout import holdout_mask
+from onelayer.holdout import draw_holdout
 from onelayer.judging.evaluate import Evaluation
 from onelayer.markup.words import count
 from onelayer.model import Model
 from onelayer.report.survey import Judged, Survey, find_labels, survey_table
-from onelayer.rows.lots import hold_out
 from onelayer.table.reading import Table
-from onelayer.table.survey import sample_size
 
 Batches = Callable[[], Iterator[tuple[int, Table]]]
 ALIKE = 1e-9  # relative: two sums of the same losses
@@ -81,8 +79,6 @@ def find_held(model: Model, source: Source) -> Judged | None:
     if Path(source.name).name != Path(facts.table).name:
         return None
     labels = np.concatenate([find_labels(model, table) for _, table in source.batches()])
-    if len(labels) > sample_size(len(source.columns)):
-        held = ~np.isnan(labels) & hold_out(np.arange(len(labels)), facts.holdout, facts.seed)
-    else:
-        held = holdout_mask(labels, facts.holdout, facts.seed)
+    there, width = ~np.isnan(labels), len(source.columns)
+    held = draw_holdout(labels, there, width, facts.holdout, facts.seed)
     return lambda first, table: held[first : first + table.frame.height]

@@ -55,7 +55,7 @@ def infer_column(
     else comes from the training rows. `forced` is the role that the user gave, `keep` that it be
     used even as an identifier or a leak.
     """
-    dtype = table.frame.schema[name]
+    dtype = table.frame[name].dtype
     if is_nested(dtype):
         return Column(name, "unsupported", f"holds {dtype}: lists, records and bytes are not read")
     settled = settle(table, name, na) if forced is None else settle_as(table, name, na, forced)
@@ -83,7 +83,7 @@ def _find_codes(values: pl.Series, training: Training) -> str | None:
 def see_protected(table: Table, name: str, training: Training, na: Sequence[str]) -> Column:
     """Return a column that is not learnt from, with the levels that its training rows held."""
     reason = "never learnt from, kept for audits"
-    if is_nested(table.frame.schema[name]):
+    if is_nested(table.frame[name].dtype):
         return Column(name, "protected", reason)
     names = read_levels(table.frame[name], na).filter(pl.Series(training.rows))
     seen = fit_levels(tally(names, training.labels)).seen

@@ -182,7 +182,7 @@ def change_values(table: Table, texts: Mapping[str, Mapping[int, str]]) -> Table
     """Return the table with other values, as text, in some rows of the columns named."""
     columns = []
     for name, changed in texts.items():
-        own = table.frame.select(written(name, table.frame.schema[name]))[name]
+        own = table.frame.select(written(name, table.frame[name].dtype))[name]
         columns.append(own.scatter(list(changed), list(changed.values())))
     return replace(table, frame=table.frame.with_columns(columns))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -88,11 +88,12 @@ class Findings:
         target, kinds = self.split.target, frame.schema.items()
         self.tallies = self.tallies or {name: Tally(kind, name == target) for name, kind in kinds}
         self.targets = self.targets or Tally(frame.schema[target], is_target=True)
-        trained, others = _part(frame, there & ~held)
+        trained = there & ~held
+        parts = (pl.Series(trained), pl.Series(~trained))
         tasks: list[Callable[[], None]] = [
             partial(self.sample.add, first, table),
             partial(self.targets.count, frame[target]),
-            *(partial(_tally, self.tallies, trained, others, name) for name in self.tallies),
+            *(partial(_tally, tally, frame[name], parts) for name, tally in self.tallies.items()),
         ]
         map_in_threads(lambda task: task(), tasks)
         self.n_rows, self.n_there = self.n_rows + frame.height, self.n_there + int(there.sum())
@@ -183,16 +184,8 @@ def limit_lots(size: int, n_rows: int) -> int:
     return min(int(share * 2.0**64), _EVERY_LOT) if share < 1 else _EVERY_LOT
 
 
-def _part(frame: pl.DataFrame, chosen: NDArray[np.bool_]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows that are chosen, and the others."""
-    if chosen.all():
-        return frame, frame.clear()
-    mask = pl.Series(chosen)
-    return frame.filter(mask), frame.filter(~mask)
-
-
-def _tally(
-    tallies: Mapping[str, Tally], trained: pl.DataFrame, others: pl.DataFrame, column: str
-) -> None:
-    tallies[column].count(trained[column])
-    tallies[column].look(others[column])
+def _tally(tally: Tally, column: pl.Series, parts: tuple[pl.Series, pl.Series]) -> None:
+    """Count the rows trained on, and look at the others."""
+    trained, others = parts
+    tally.count(column.filter(trained))
+    tally.look(column.filter(others))

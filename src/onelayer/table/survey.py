@@ -218,12 +218,12 @@ def _witness(survey: Survey, learnt: Target, split: Split) -> pl.DataFrame:
     found = {
         name: _find_witnesses(tally, sample[name], split.na)
         for name, tally in survey.tallies.items()
-        if name not in (learnt.name, split.weight) and is_text(sample.schema[name])
+        if name not in (learnt.name, split.weight) and is_text(sample[name].dtype)
     }
     height = max((len(texts) for texts in found.values()), default=0)
     columns = []
     for name in sample.columns:
-        own = pl.Series(name, found.get(name, []), dtype=sample.schema[name])
+        own = pl.Series(name, found.get(name, []), dtype=sample[name].dtype)
         # What has no odd text repeats a value of its own; the target is missing: no training row.
         usual = pl.Series(name, [None if name == learnt.name else sample[name][0]])
         columns.append(pl.concat([own, usual.cast(own.dtype).new_from_index(0, height - len(own))]))

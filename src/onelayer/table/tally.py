@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
 from onelayer.table.rules import CODES_DIFFERENT
@@ -70,13 +71,15 @@ class Tally:
 
     def count(self, column: pl.Series) -> None:
         """Count a batch's training rows."""
-        self.missing += column.null_count()
-        if column.dtype.is_float():
-            self.missing += int(column.is_nan().sum())
-            column = column.fill_nan(None)
-        if is_nested(self.dtype) or not self.is_counted:
+        holds_nan = column.dtype.is_float()
+        absent = (
+            np.isnan(column.to_numpy()).sum() if holds_nan else column.null_count()
+        )  # null is nan
+        self.missing += int(absent)
+        if not self.is_counted:
             return
-        column = column.drop_nulls().alias("value")
+        column = column.fill_nan(None) if holds_nan else column
+        column = (column.drop_nulls() if column.null_count() else column).alias("value")
         if is_text(self.dtype):
             column = column.cast(pl.String)
         if self._many:
@@ -109,7 +112,8 @@ class Tally:
     def _add(self, found: pl.DataFrame) -> None:
         """Take in counts: of a few values, some batches' at once, which costs as much as one's."""
         if found.height:
-            self._waiting.append(found.with_columns(pl.col("rows").cast(pl.Int64)))
+            rows = found["rows"].cast(pl.Int64)
+            self._waiting.append(pl.DataFrame([found["value"], rows]))
         if sum(counts.height for counts in self._waiting) > FEW_WAITING or self._many:
             self._merge()
 

@@ -314,6 +314,27 @@ def test_dependent_columns():
     assert twice.objective == pytest.approx(alone.objective, rel=1e-9)
 
 
+@pytest.mark.parametrize(("seed", "apart", "C"), [(3, 1e-15, 1e16), (1, 1e-14, 1e18), (2, 0, 1e18)])
+def test_no_proof_rests_on_columns_that_merely_seem_equal(seed, apart, C):
+    """Next to no penalty holds the weights of columns that differ in their last digits alone."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((14, 2))
+    X[:, 1] = X[:, 0] * (1 + apart * rng.standard_normal(14))
+    y = (X[:, 0] + rng.logistic(size=14) > 0) * 1
+    y[:2] = 0, 1
+    X *= 1e5
+    got = fit(rows_of(X, y), SigmoidLoss(1), C=C, l1_ratio=1.0)
+    problem = Exact(X, y, np.ones(14), C, True, 1.0)
+    ours = problem.pack(got.W, got.b)
+    if not apart:  # equal to the bit: one column will do
+        alone = Exact(X[:, :1], y, np.ones(14), np.inf)
+        w, b = alone.optimum(alone.pack(got.W.sum(axis=1, keepdims=True), got.b))[0][0]
+        lower = np.array([[w, 0 * w, b]])
+    else:
+        lower = Exact(X, y, np.ones(14), np.inf).optimum(ours)[0]
+    assert problem.value(ours) - problem.value(lower) <= got.certificate.gap
+
+
 def test_weights_count_rows():
     X, y = draw(6)
     s = np.random.default_rng(0).integers(0, 3, len(y)) * 1.0

@@ -202,3 +202,21 @@ def test_some_of_the_rows_of_a_table_of_categories():
     got = fit(drawn, SigmoidLoss(1))
     expected = fit(MemoryRows(block.take(chosen)), SigmoidLoss(1))
     assert got.objective == pytest.approx(expected.objective, rel=2e-9)
+
+
+@pytest.mark.parametrize("kind", ["complete", "quasi-complete"])
+def test_separated_rows_are_found_before_whole_hessians_are_summed(kind):
+    """Without an optimum to go to, 15 steps with second derivatives of all rows found nothing."""
+    rng = np.random.default_rng(3)
+    X = rng.integers(0, 4, (N, P)).astype(float)
+    y = (rng.random(len(X)) < 0.5) * 1
+    if kind == "complete":
+        y = (X @ rng.normal(size=P) > 0) * 1
+    else:
+        score = X[:, 1] + X[:, 2] - 2 * X[:, 3]
+        y[score != 0] = score[score != 0] > 0
+    rows = rows_of(DenseFeatures(X), y)
+    assert suits(rows, SigmoidLoss(1))
+    found = fit(rows, SigmoidLoss(1), C=np.inf)
+    assert (found.status, found.separations[0].kind) == ("separated", kind)
+    assert found.passes <= 10

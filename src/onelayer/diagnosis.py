@@ -56,7 +56,8 @@ def diagnose(case: Case, solution: Solution) -> Solution:
         return _remark(case, solution) if case.remarks else solution
     where: Coordinates | None = None
     proved = solution.certificate.proved and solution.status == "rounding"
-    if solution.status not in SETTLED and not proved:
+    known = solution.status == "separated" and solution.separations
+    if solution.status not in SETTLED and not proved and not known:
         where = measure_columns(case.rows, case.fit_intercept)
         solution = _look_for_separation(case, solution, where)
     if not solution.may_depend:
@@ -111,18 +112,27 @@ def _separate_output(
     return separate(case.rows, case.loss, where=where, programs=programs, **options)
 
 
+def find_separated(case: Case, solution: Solution, where: Coordinates | None = None) -> Solution:
+    """The solution with what a search for separation has found; "separated" if there is any."""
+    start = np.hstack([solution.W, solution.b])
+    found = _separate(case, start, where or measure_columns(case.rows, case.fit_intercept))
+    if not any(each.found for each in found):
+        return replace(solution, separations=found)
+    return replace(
+        solution,
+        status="separated",
+        message=_explain([each for each in found if each.found], case.naming),
+        certificate=no_certificate(NO_OPTIMUM),
+        separations=found,
+    )
+
+
 def _look_for_separation(case: Case, solution: Solution, where: Coordinates) -> Solution:
     """Say that there is no optimum, and why; or go on to it where there is one."""
-    start = np.hstack([solution.W, solution.b])
-    found = _separate(case, start, where)
-    if any(each.found for each in found):
-        return replace(
-            solution,
-            status="separated",
-            message=_explain([each for each in found if each.found], case.naming),
-            certificate=no_certificate(NO_OPTIMUM),
-            separations=found,
-        )
+    solution = find_separated(case, solution, where)
+    found = solution.separations
+    if solution.status == "separated":
+        return solution
     if all(each.kind == "none" for each in found):
         solution = _go_on(case, solution, where)
         if solution.status in SETTLED:

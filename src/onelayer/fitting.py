@@ -8,7 +8,7 @@ import numpy as np
 from onelayer.blocks import Block
 from onelayer.certificate import Certificate, no_certificate
 from onelayer.coordinates import Coordinates, measure_columns, plain_coordinates, shift_rows
-from onelayer.diagnosis import Case, diagnose
+from onelayer.diagnosis import Case, diagnose, find_separated
 from onelayer.errors import InputError
 from onelayer.features.mixed import MixedFeatures
 from onelayer.loss import Loss, is_even
@@ -93,7 +93,8 @@ def fit(
     if start is not None:
         _check_start(rows, loss, *start)
     rows = _join_categories(_share_weight(rows))
-    task = _Task(rows, loss, C, l1_ratio, fit_intercept, solver, tol, watch, start, where)
+    options = C, l1_ratio, fit_intercept, solver, tol, watch, start, where
+    task = _Task(rows, loss, *options, naming, remarks)
     with single_threaded_blas():
         if l1_ratio > 0 and np.isfinite(C):
             found = _fit_corners(task)
@@ -101,7 +102,7 @@ def fit(
             found = _descend(rows, task.measure(), descent or Descent(), watch, start)
         else:
             found = _lengthen(task, _minimise(task))
-        return diagnose(Case(rows, loss, C, fit_intercept, naming, remarks, task.resume), found)
+        return diagnose(task.case(), found)
 
 
 def _share_weight(rows: MemoryRows) -> MemoryRows:
@@ -137,6 +138,13 @@ class _Task:
     watch: Watch | None
     start: tuple[Array, Array] | None
     where: Coordinates | None
+    naming: Naming
+    remarks: bool
+
+    def case(self) -> Case:
+        """What a diagnosis needs."""
+        given = self.C, self.fit_intercept, self.naming, self.remarks, self.resume
+        return Case(self.rows, self.loss, *given)
 
     def measure(self) -> Objective:
         """The objective in coordinates measured on all rows."""
@@ -168,6 +176,11 @@ def _minimise(task: _Task) -> Solution:
         first = sampled_newton.solve(rows, loss, *options, where=task.where)
     if first is not None and first.status == "optimal":
         return first
+    if first is not None and not np.isfinite(task.C):
+        # Whole Hessians are dear, and a search says sooner whether there is an optimum to go to.
+        first = find_separated(task.case(), first, task.where)
+        if first.status == "separated":
+            return first
     objective = task.measure()
     if first is not None:
         start = first.W, first.b

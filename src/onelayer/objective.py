@@ -151,11 +151,15 @@ class Objective:
         where a sum of squares shows nothing of either. One pass.
         """
         where = self.where
-        W, bias = where.to_tiles(np.where(where.frozen, 0, direction))
-        moved = self.rows.reduce(_Move(W, bias), max)
+        moved = self.move_logits(direction)
         span = np.append(np.abs(where.centre) / where.spread + where.reach, 1.0)
         most = float((np.abs(direction) @ span).max())
         return moved / most if most > 0 else 0.0
+
+    def move_logits(self, directions: Array) -> float:
+        """How far a logit of a row with a weight moves along any of `directions`, (any, p + 1)."""
+        W, bias = self.where.to_tiles(np.where(self.where.frozen, 0, directions))
+        return self.rows.reduce(_Move(W, bias), max)
 
     def start(self) -> Array:
         """Weights of 0 and the bias that gives each output its base rate, (n_outputs, p + 1)."""

@@ -213,6 +213,8 @@ def _judge(problem: Problem, state: State, tol: float, length: float) -> State:
         status = "optimal"
     elif slow > PATIENCE or state.iteration >= MOST_STEPS or any(np.isinf(p.rho) for p in points):
         status = "stalled"
+    if not status and _is_apart(problem, state):
+        status = "stalled"
     cost = float(state.evaluation.loss.sum()) / problem.objective.where.weight
     progress = Progress(state.iteration, cost, float(value.sum()), rho, length)
     return replace(
@@ -224,6 +226,17 @@ def _judge(problem: Problem, state: State, tol: float, length: float) -> State:
         history=(*state.history, progress),
         status=status,
     )
+
+
+def _is_apart(problem: Problem, state: State) -> bool:
+    """Whether no optimum is in sight: without a penalty, all rows are on their own side, or those
+    of the sample at the start."""
+    if np.isfinite(problem.objective.C):
+        return False
+    seen = state.evaluation
+    if not state.iteration:
+        seen = problem.scaled.evaluate(state.theta)
+    return bool((seen.least_margin > 0).all())
 
 
 def _is_low(gap: float, value: float) -> bool:

@@ -17,11 +17,13 @@ from onelayer.objective import Evaluation
 from onelayer.solvers.factor import factor, flat_directions
 from onelayer.solvers.newton import FLAT
 from onelayer.solvers.penalised import Penalised
-from onelayer.solvers.second_order import EPS, Point, rounding
+from onelayer.solvers.second_order import EPS, RELATIVE_GAP, Point, rounding
 
 Array = NDArray[Any]
 
 FLAT_SHARE = 1e-8  # of the curvature of one class alone
+TAKES_PART = 1e-6  # of the part of the column that has the largest in the flat directions
+UNSEEN = 0.1  # of the gap asked for
 
 
 def subgradient(problem: Penalised, gradient: Array, theta: Array) -> Array:
@@ -74,7 +76,10 @@ def prove(
     hidden = rounding(objective, theta, evaluation, 0, bias, m, centre)
     squared = max(float(g @ d + (g - M @ d) @ d), 0.0)
     decrement = (1 + lost) * math.sqrt(squared) + hidden
-    return Point(decrement, m, hidden, d)
+    point = Point(decrement, m, hidden, d)
+    if decomposed.full or is_held(problem, evaluation, theta, flat, g, kept, point):
+        return point
+    return None
 
 
 def _freedom(problem: Penalised, evaluation: Evaluation, theta: Array) -> Array:
@@ -121,6 +126,55 @@ def bend_into_range(flat: Array, g: Array, free: Array) -> Array | None:
     room = 1e-12 * (free[:, 1] - free[:, 0])
     inside = (bent >= free[:, 0] - room) & (bent <= free[:, 1] + room)
     return np.clip(bent, free[:, 0], free[:, 1]) if inside[loose].all() else None
+
+
+def is_held(
+    problem: Penalised,
+    evaluation: Evaluation,
+    theta: Array,
+    flat: Array,
+    bent: Array,
+    kept: Array,
+    point: Point,
+) -> bool:
+    """Whether the penalty holds theta along the `flat` directions (D, f), as good as to the digit.
+
+    Columns alike but for 1e-9 of their size leave no curvature that a sum of squares shows, and
+    rows still move along them, by `moved` at most for a length of 1. Their slopes are 0 at theta
+    but for rounding; within rho they change like the residuals, and lower F by `hidden` at most.
+    Where the slopes at 0 keep more room than that, no length pays. Else a move of more than twice
+    what theta has in these columns costs more than it brings, and a shorter one brings too little
+    to count (docs/mathematics.md).
+    """
+    objective, n = problem.objective, problem.objective.n_outputs
+    whole = np.zeros((flat.shape[1], n, objective.width))
+    whole.reshape(len(whole), -1)[:, kept] = flat.T
+    if n > 1:  # what classes share moves no probability
+        whole -= whole.mean(axis=1, keepdims=True)
+    moved = objective.move_logits(whole.reshape(-1, objective.width))
+    missed = float(evaluation.miss[0]) * objective.rows.n_rows * n * len(whole)
+    grown = math.expm1(min(point.m * point.rho, 700.0))
+    unknown = np.linalg.norm(slope_rounding(problem, evaluation)[kept] @ np.abs(flat))
+    hidden = moved * math.sqrt(missed) * grown + float(np.linalg.norm(bent @ flat) + unknown)
+    free = _freedom(problem, evaluation, theta).reshape(-1, 2)[kept]
+    room = np.minimum(bent - free[:, 0], free[:, 1] - bent)
+    if hidden <= _least_stretch(room[:, None] * flat):
+        return True
+    kappa = np.tile(problem.kappa, n)[kept]
+    length = np.sqrt(np.square(flat).sum(axis=1))
+    part = length > TAKES_PART * length.max()
+    pull = kappa[:, None] * flat
+    grip = _least_stretch(pull[part]) - float(np.abs(pull[~part]).sum())
+    own = 2 * float((kappa * np.abs(theta.ravel()[kept]))[part].sum())
+    least = UNSEEN * RELATIVE_GAP * problem.value(evaluation, theta)
+    return hidden < grip and own * hidden <= grip * least
+
+
+def _least_stretch(M: Array) -> float:
+    """The least |M c| for a c of length 1."""
+    if len(M) < M.shape[1]:
+        return 0.0
+    return float(np.linalg.svd(M, compute_uv=False).min())
 
 
 def _is_noise(problem: Penalised, evaluation: Evaluation, rest: Array, kept: Array) -> bool:

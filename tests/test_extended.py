@@ -113,3 +113,13 @@ def test_columns_of_zeros_alone(y, C):
         found = OneLayerClassifier(C=C, fit_intercept=False).fit(np.zeros((4, 1)), y)
     assert not found.coef_.any()
     assert np.allclose(found.solution_.cost, np.log(len(set(y))))
+
+
+def test_a_small_table_takes_no_ten_thousand_products():
+    """Columns far from 0 in five classes: a factor stands what products chase in vain."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_t(1.5, (5, 15))
+    X = np.hstack([X + X.std(axis=0) * 10.0 ** rng.uniform(0, 12, 15), np.eye(5)])
+    found = OneLayerClassifier(C=1e6, fit_intercept=False).fit(X, range(5)).solution_
+    assert found.status == "optimal"
+    assert found.passes < 500

@@ -265,8 +265,8 @@ def _solve(objective: Objective, tol: float, start: Array | None, watch: Watch |
         return cheapest(objective, tol, start, watch)
     first = newton.solve(objective, tol, start, watch)
     near = first.certificate.rho <= ENOUGH * tol and is_low(first)
-    if near or not np.isfinite(objective.C):
-        return first
+    if near or not np.isfinite(objective.C) or extended.suits(objective.rows, objective.loss):
+        return first  # what is left of a small table is for long numbers
     start = objective.where.from_parameters(first.W, first.b)
     more = newton_cg.solve(objective, tol, start, watch)
     return first if more.certificate.rho > first.certificate.rho else first.then(more)
@@ -280,6 +280,8 @@ def _choose(objective: Objective) -> Solve:
     Without a penalty only a factored Hessian proves anything. With few parameters a sigmoid's
     Hessian is factored: the bounds are tighter, and what nearly depends on each other shows.
     """
+    if extended.suits(objective.rows, objective.loss):
+        return newton.solve  # no product is worth saving, and a factor stands more
     n, p, k = objective.rows.n_rows, objective.width - 1, objective.n_outputs
     values = objective.rows.block.features.row_values
     softmax, small = objective.groups < k, objective.size <= LARGEST_FACTORED

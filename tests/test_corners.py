@@ -54,6 +54,29 @@ def test_columns_that_depend_on_each_other(method, seed):
     assert np.linalg.matrix_rank(H[np.ix_(held, held)]) == held.sum()
 
 
+@pytest.mark.parametrize("size", [50, 640])  # few enough for a walk, and more
+@pytest.mark.parametrize("begun", [False, True])
+def test_of_equal_columns_one_is_held(size, begun):
+    rng = np.random.default_rng(size)
+    A = rng.normal(size=(size, size)) + 3 * np.sqrt(size) * np.eye(size)
+    A[:, size // 2 : size // 2 + 10] = A[:, :10]
+    A[:, -1] = A[:, 0]
+    H, c, kappa = A.T @ A, rng.normal(size=size) * 20 * size, np.full(size, 8.0 * size)
+    twins = [[j, size // 2 + j, *[size - 1][: j == 0]] for j in range(10)]
+    for each in twins:  # a product of matrices need not round equal columns alike
+        H[each], c[each] = H[each[0]], c[each[0]]
+    for each in twins:
+        H[:, each] = H[:, each[:1]]
+    start = rng.normal(size=size) * begun
+    x = minimise(H, H @ start + c, kappa, start)
+    slope = H @ x + c
+    at_zero = np.maximum(np.abs(slope) - kappa, 0)
+    left = np.where(x == 0, at_zero, np.abs(slope + kappa * np.sign(x)))
+    assert left.max() <= 1e-10 * (1 + np.abs(c).max())
+    assert all((x[each] != 0).sum() <= 1 for each in twins)
+    assert any((x[each] != 0).any() for each in twins)
+
+
 def test_nothing_to_do():
     x = np.array([1.0, 0.0])
     np.testing.assert_allclose(minimise(np.eye(2), np.array([-1.0, 0.5]), np.ones(2), x), x)

@@ -101,6 +101,23 @@ def test_wide_paths_lose_no_column():
         assert np.abs(slopes).max() <= (1 + 1e-6) / C
 
 
+def test_equal_columns_among_many():
+    """A column equal to one that takes part is as steep: no working set is opened for it."""
+    rng = np.random.default_rng(3)
+    X = sparse.random_array((300, 1500), density=0.02, rng=rng, format="csc")
+    X = sparse.hstack([X, X[:, ::2]], format="csr")
+    y = (X @ rng.normal(size=2250) + 0.3 * rng.logistic(size=300) > 0) * 1.0
+    rows = MemoryRows(Block(SparseFeatures(sparse.csr_array(X)), y[None], np.ones(300)))
+    for C, solution in zip((4.0, 40.0), fit_path(rows, SigmoidLoss(1), (4.0, 40.0)).solutions):
+        miss = 1 / (1 + np.exp(-(X @ solution.W[0] + solution.b[0, 0]))) - y
+        slopes, held = X.T @ miss, solution.W[0] != 0
+        assert held.sum() > 50
+        np.testing.assert_allclose(slopes[held], -np.sign(solution.W[0][held]) / C, rtol=1e-5)
+        assert (np.abs(slopes) <= (1 + 1e-5) / C).all()
+        assert solution.status == "optimal"
+        assert solution.passes < 60
+
+
 def test_several_outputs():
     X, y = draw(6)
     Y = np.stack([y, X[:, 0] > 0.1])

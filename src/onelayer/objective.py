@@ -208,23 +208,23 @@ class Objective:
             out[:, largest] -= out.sum(axis=1)
 
     def _hessian(self, second: Array) -> Array:
-        """Put the pairs' blocks into standardised coordinates and add the penalty."""
+        """Put the pairs' blocks into standardised coordinates, in place, and add the penalty."""
         T = np.append(1 / self.where.spread, 1.0)
         centre = self.where.residual_centre
-        out = np.zeros((self.groups, self.size, self.size))
-        for (k, j), raw in zip(self.loss.pairs(), second, strict=True):
-            H = raw.copy()
-            moved = np.outer(centre, raw[-1, :-1] - raw[-1, -1] / 2 * centre)
-            H[:-1, :-1] -= moved
-            H[:-1, :-1] -= moved.T
-            H[-1, :-1] -= raw[-1, -1] * centre
-            H[:-1, -1] = H[-1, :-1]
+        apart = self.groups == len(second)  # each output's own block is all there is of it
+        out = second if apart else np.zeros((self.groups, self.size, self.size))
+        for (k, j), H in zip(self.loss.pairs(), second, strict=True):
+            if centre.any():
+                shift = H[-1, :-1] - H[-1, -1] / 2 * centre
+                H[:-1, :-1] -= np.stack([centre, shift], axis=1) @ np.stack([shift, centre])
+                H[-1, :-1] -= H[-1, -1] * centre
+                H[:-1, -1] = H[-1, :-1]
             H *= T
             H *= T[:, None]
-            group, a = (k, 0) if self.groups > 1 else (0, k * self.width)
-            b = 0 if self.groups > 1 else j * self.width
-            out[group, a : a + self.width, b : b + self.width] = H
-            out[group, b : b + self.width, a : a + self.width] = H.T
+            if not apart:
+                own, other = (slice(c * self.width, (c + 1) * self.width) for c in (k, j))
+                out[0, own, other] = H
+                out[0, other, own] = H.T
         frozen = np.tile(self.where.frozen, self.size // self.width)
         out[:, frozen] = 0
         out[:, :, frozen] = 0

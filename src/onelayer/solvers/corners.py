@@ -22,6 +22,7 @@ from scipy import linalg
 
 from onelayer.solvers.active_set import SUMMED, factor_independent, solve_root, walk
 from onelayer.solvers.rows_hessian import RowsHessian
+from onelayer.solvers.twins import merge_twins
 
 Array = NDArray[Any]
 
@@ -51,25 +52,33 @@ def minimise(H: Array | RowsHessian, slope: Array, kappa: Array, x: Array) -> Ar
     curved[curved <= 0] = 1.0
     if isinstance(H, RowsHessian):
         return _descend(H, slope, curved, kappa, x)
-    found = _guess_on(H, slope, curved, kappa, x, x)
+    x, spare = merge_twins(H, slope, kappa, x)
+    found = _guess_on(H, slope, curved, kappa, x, x, spare)
     if found is not None:
         return found
     if len(x) > WALKED:
         return _descend(H, slope, curved, kappa, x)
     end = walk(H, slope, kappa, x)
-    found = _guess_on(H, slope, curved, kappa, x, end)  # without what the walk has rounded
+    # Once more, without what the walk has rounded.
+    found = _guess_on(H, slope, curved, kappa, x, end, spare & (end == 0))
     return end if found is None else found
 
 
 def _guess_on(
-    H: Array, slope: Array, curved: Array, kappa: Array, x: Array, first: Array
+    H: Array,
+    slope: Array,
+    curved: Array,
+    kappa: Array,
+    x: Array,
+    first: Array,
+    spare: NDArray[np.bool_],
 ) -> Array | None:
     """The minimiser by guesses alone, the first at the signs of `first`; None where they go astray.
 
     Each comes from the last one's face. They end where one is its own next, as at the minimum
     alone, and are given up where columns depend on each other, or the signs that change have not
     become fewer for a while (as in block principal pivoting: Judice and Pires, Computers and
-    Operations Research 21, 1994).
+    Operations Research 21, 1994). Those that are `spare` stay 0.
     """
     signs, free, size = np.sign(first), kappa == 0, np.sqrt(curved)
     signs[free] = 2.0
@@ -85,6 +94,7 @@ def _guess_on(
         over = np.abs(there) - kappa
         wrong = np.where(signs == 0, over > SUMMED * float(size @ np.abs(target)) * size, False)
         wrong |= (signs * target < 0) & ~free
+        wrong &= ~spare
         count = int(wrong.sum())
         if not count:  # once more for the digits that H x took from c
             left = slope + _times(H, target - x) + kappa * signs

@@ -32,12 +32,14 @@ from onelayer.solvers.proximal_step import (
 from onelayer.solvers.rows_hessian import RowsHessian
 from onelayer.solvers.second_order import RELATIVE_GAP
 from onelayer.solvers.solution import Progress, Solution
+from onelayer.solvers.support import subgradient
 
 Array = NDArray[Any]
 Watch = Callable[[Progress], None]
 
 SMALL = 600  # parameters that are worked on all at once; beyond, a working set
-FIRST, SHARE = 64, 1  # columns that join a working set at most: so many, or a share of those held
+FIRST, SHARE = 64, 1.0  # columns that join a working set at most: so many, or a share of those held
+SHARE_NEXT = 0.1  # the same under the next strength, where most are held already
 NEAR = 0.1  # a working set is solved to this share of what stands outside
 MOST_ROUNDS = 200
 
@@ -88,7 +90,7 @@ def follow(problem: Penalised, found: Round, later: Penalised, next_C: float) ->
     over = steepness(later, evaluation, found.theta)
     if (over > 0)[find_outside(later, found)].any():
         above = steepness(problem, evaluation, found.theta) + expected_rise(problem, next_C)
-        columns = join_columns(found.theta, above)
+        columns = join_columns(found.theta, above, SHARE_NEXT)
         return open_columns(later, found.theta, columns, evaluation, dual, 0, ())
     part = found.part.with_strength(later.C)
     state = rebase(found.part, found.state, part)
@@ -106,10 +108,10 @@ def steepness(problem: Penalised, evaluation: Evaluation, theta: Array) -> Array
     return np.asarray(np.abs(slopes).max(axis=0) - problem.kappa[:-1])
 
 
-def join_columns(theta: Array, above: Array) -> Array:
-    """The columns that are not 0 and as many of those with `above` over 0, the steepest first."""
+def join_columns(theta: Array, above: Array, share: float = SHARE) -> Array:
+    """The columns that are not 0, and a share as many of the steepest with `above` over 0."""
     held = (theta[:, :-1] != 0).any(axis=0)
-    most = max(FIRST, SHARE * int(held.sum()))
+    most = max(FIRST, int(share * held.sum()))
     joining = np.argsort(np.where(held, np.inf, -above), kind="stable")[:most]
     return np.union1d(np.flatnonzero(held), joining[(above[joining] > 0) & ~held[joining]])
 
@@ -161,6 +163,8 @@ def proceed(problem: Penalised, found: Round, tol: float, watch: Watch | None = 
         found = look(problem, found.part, state, found, passes, found.history)
         watch(found.history[-1])
         outside = violations(problem, found)
+        if outside.any() and state.decrement <= tol:
+            outside[outside <= left_inside(problem, found)] = 0
         if outside.any():
             found = widen(problem, found, outside)
             until = max(NEAR * math.sqrt(potential(problem, found, outside)), 0.1 * tol)
@@ -223,6 +227,16 @@ def violations(problem: Penalised, found: Round) -> Array:
     over = np.maximum(steepness(problem, found.evaluation, found.theta), 0)
     over[found.columns] = 0
     return np.asarray(over)
+
+
+def left_inside(problem: Penalised, found: Round) -> float:
+    """The largest slope that is left over in the working set.
+
+    No column outside is worth opening another for less: one equal to a column inside is as steep.
+    """
+    slopes = problem.objective.by_output(found.evaluation.gradient)
+    left = subgradient(problem, slopes, found.theta)[:, found.columns]
+    return float(np.abs(left).max(initial=0.0))
 
 
 def potential(problem: Penalised, found: Round, outside: Array) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onelayer.blocks import Block
 from onelayer.objective import Evaluation
 from onelayer.solvers.corners import minimise
+from onelayer.solvers.costs import FACTOR_FLOPS
 from onelayer.solvers.penalised import Penalised, shift_classes
 from onelayer.solvers.rows_hessian import RowsHessian, look
 from onelayer.solvers.sample import Sample, draw_sample, thin
@@ -142,14 +143,15 @@ def is_cheap(problem: Penalised) -> bool:
     return price_hessian(problem) < 1
 
 
-def price_hessian(problem: Penalised) -> float:
-    """What a Hessian costs, in passes for the gradient."""
+def price_hessian(problem: Penalised, held: int = 0) -> float:
+    """What a Hessian costs, in passes for the gradient, each with a factor of `held` columns."""
     objective = problem.objective
     features = objective.rows.block.features
     n, values, k = objective.rows.n_rows, features.row_values, objective.n_outputs
     pairs = k * (k + 1) / 2
     squares = min(SPARSE * values**2, DENSE * features.n_columns**2)
-    return float(n * pairs * squares / (PASS + n * (ROW + VALUE * values) * k))
+    passing = PASS + n * (ROW + VALUE * values) * k
+    return float(n * pairs * squares / (passing + held**3 / 3 / FACTOR_FLOPS))
 
 
 def is_applied(problem: Penalised) -> bool:
@@ -200,7 +202,8 @@ def is_poor(problem: Penalised, before: float, found: State, until: float) -> bo
         return True
     further = math.log(max(found.decrement / max(until, 1e-15), 1.0))
     own = further / math.log(before / found.decrement)
-    return found.sharp < 1 and own > price_hessian(problem) - further / math.log(found.sharp)
+    price = price_hessian(problem, int(np.count_nonzero(found.target)))
+    return found.sharp < 1 and own > price - further / math.log(found.sharp)
 
 
 def _aim(problem: Penalised, state: State) -> State:

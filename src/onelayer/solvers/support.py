@@ -18,6 +18,7 @@ from onelayer.solvers.factor import factor, flat_directions
 from onelayer.solvers.newton import FLAT
 from onelayer.solvers.penalised import Penalised
 from onelayer.solvers.second_order import EPS, RELATIVE_GAP, Point, rounding
+from onelayer.solvers.twins import find_twins
 
 Array = NDArray[Any]
 
@@ -54,32 +55,60 @@ def prove(
     M = pin_biases(problem, H)[np.ix_(kept, kept)]
     shifts = common_shifts(problem, H, alive)[kept]
     M = M + shifts @ (np.diag(M).mean() * shifts.T)
-    decomposed = factor(M)
-    g = subgradient(problem, objective.by_output(evaluation.gradient), theta).ravel()[kept]
-    flat = shifts if decomposed.full else np.hstack([shifts, flat_directions(M)])
-    if flat.size:
-        free = _freedom(problem, evaluation, theta).reshape(-1, 2)[kept]
-        bent = bend_into_range(flat, g, free)
-        if bent is None or not _is_noise(problem, evaluation, flat @ (flat.T @ bent), kept):
-            return None
-        g = bent
-    d = decomposed.solve(g)
-    d = d + decomposed.solve(g - M @ d)
-    if not decomposed.full and not _is_noise(problem, evaluation, g - M @ d, kept):
+    slopes = objective.by_output(evaluation.gradient)
+    g = subgradient(problem, slopes, theta).ravel()[kept]
+    kappa = np.tile(problem.kappa, len(alive))[kept]
+    firsts, others = find_twins(M, slopes.ravel()[kept], kappa)
+    own = np.delete(np.arange(len(kept)), others)
+    reduced = M[own[:, None], own] if len(others) else M
+    decomposed = factor(reduced)
+    apart = _part_twins(len(kept), firsts, others) if decomposed.full else flat_directions(M)
+    flat = np.hstack([shifts, apart])
+    bent = _balance(problem, evaluation, theta, flat, g, kept) if flat.size else g
+    if bent is None:
+        return None
+    right = bent[own]
+    d = decomposed.solve(right)
+    d = d + decomposed.solve(right - reduced @ d)
+    rest = right - reduced @ d
+    if not decomposed.full and not _is_noise(problem, evaluation, rest, kept[own]):
         return None
     inverse = np.zeros_like(H)
-    inverse[np.ix_(kept, kept)] = decomposed.inverse
+    inverse[np.ix_(kept[own], kept[own])] = decomposed.inverse
     centre = _centre_length(problem, inverse)
     bias = objective.where.weight * (0.25 if objective.n_outputs == 1 else 1.0)  # at most
-    lost = 8 * EPS * (bias * centre**2 + len(M) / decomposed.condition)
-    m = _longest_row(problem, evaluation, inverse, decomposed.full) * (1 + lost)
+    lost = 8 * EPS * (bias * centre**2 + len(own) / decomposed.condition)
+    full = decomposed.full and not len(others)
+    m = _longest_row(problem, evaluation, inverse, full) * (1 + lost)
     hidden = rounding(objective, theta, evaluation, 0, bias, m, centre)
-    squared = max(float(g @ d + (g - M @ d) @ d), 0.0)
+    squared = max(float(right @ d + rest @ d), 0.0)
     decrement = (1 + lost) * math.sqrt(squared) + hidden
     point = Point(decrement, m, hidden, d)
-    if decomposed.full or is_held(problem, evaluation, theta, flat, g, kept, point):
+    if full or is_held(problem, evaluation, theta, flat, bent, kept, point):
         return point
     return None
+
+
+def _balance(
+    problem: Penalised, evaluation: Evaluation, theta: Array, flat: Array, g: Array, kept: Array
+) -> Array | None:
+    """The subgradient bent so that it has no part along `flat` (D, f); None where none does."""
+    free = _freedom(problem, evaluation, theta).reshape(-1, 2)[kept]
+    bent = bend_into_range(flat, g, free)
+    if bent is None or not _is_noise(problem, evaluation, flat @ (flat.T @ bent), kept):
+        return None
+    return bent
+
+
+def _part_twins(size: int, firsts: NDArray[np.intp], others: NDArray[np.intp]) -> Array:
+    """Perpendicular directions (size, c) that move twins apart: next to no logit moves along them.
+
+    What one of them has the first can have as well, so that the others are left out of the rest.
+    """
+    out = np.zeros((size, len(others)))
+    columns = np.arange(len(others))
+    out[others, columns], out[firsts, columns] = 1.0, -1.0
+    return np.asarray(np.linalg.qr(out)[0]) if len(others) else out
 
 
 def _freedom(problem: Penalised, evaluation: Evaluation, theta: Array) -> Array:

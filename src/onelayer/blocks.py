@@ -1,7 +1,7 @@
 """A block of rows: features, labels and weights, and its tiles that stay in cache."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onelayer.features import Features
 from onelayer.features.dense import DenseFeatures
 from onelayer.features.stack import stack_features
+from onelayer.loss import take_weights
 
 Array = NDArray[Any]
 ClassFactors = tuple[float, float]  # for rows of label 0, and for those of label 1
@@ -19,12 +20,11 @@ TILE_VALUES = 1 << 17  # 1 MiB of float64: a tile is read from memory once and r
 # leaving the cache does: such tiles are longer, in proportion to the columns, up to this.
 LONGEST_TILE = 1 << 14
 # Threads that call many short loops wait for each other in the interpreter: a pass over vectors
-# takes stretches of 4 MiB, which a cache that cores share still holds,
-STRETCH_VALUES = 1 << 19
+# takes stretches of 8 MiB, which a cache that cores share still holds, or of 4 where it is copied,
+STRETCH_VALUES = 1 << 20
 FEWEST_ROWS = 1 << 12  # of a wider table too: calls for fewer cost more than the cache gives
 COPIED_VALUES = 1 << 17  # the same where a copy is read, unless into memory used again
-STRETCH_ROWS = 1 << 14  # as long as the outputs of their rows do,
-SPARSE_ROWS = 1 << 15  # or twice as long, where rows hold few of their columns,
+STRETCH_ROWS = 1 << 15  # as long as the outputs of their rows do,
 COPIED_ROWS = 1 << 13  # and what is copied is not so long that its memory is new each time.
 
 
@@ -46,6 +46,18 @@ class Block:
             self.features.rows(start, stop), self.labels[:, start:stop], self.weights[start:stop]
         )
 
+    @property
+    def is_single(self) -> bool:
+        """Whether products with the rows are of float32."""
+        return isinstance(self.features, DenseFeatures) and self.features.single
+
+    def roughly(self) -> "Block":
+        """The same rows for guesses: those of float32 are multiplied as they lie."""
+        features = self.features
+        if isinstance(features, DenseFeatures) and features.values.dtype == np.float32:
+            return replace(self, features=replace(features, single=features.shift is None))
+        return self
+
     def tiles(self) -> Iterator["Block"]:
         """The block in pieces that stay in cache; their borders depend on the shape alone."""
         return self._cut(self._tile_rows())
@@ -56,14 +68,13 @@ class Block:
         Where rows are copied, a piece lasts until the thread asks for the next.
         """
         rows, values, fewest = STRETCH_ROWS, STRETCH_VALUES, FEWEST_ROWS
-        if self.features.row_values < self.features.n_columns:
-            rows = SPARSE_ROWS
-        elif not self.features.in_place:
-            fewest = 64
+        full = self.features.row_values == self.features.n_columns
+        if full and not self.features.in_place:
+            fewest, values = 64, STRETCH_VALUES // 2
             if not isinstance(self.features, DenseFeatures):
                 rows, values = COPIED_ROWS, COPIED_VALUES
         rows = max(64, rows // n_outputs)
-        if self.features.row_values == self.features.n_columns:
+        if full:
             rows = min(rows, max(fewest, values // self.features.row_values))
         return self._cut(rows, passing=True)
 
@@ -84,7 +95,8 @@ class Block:
 
     def take(self, indices: Array) -> "Block":
         """The rows at `indices`, copied."""
-        return Block(self.features.take(indices), self.labels[:, indices], self.weights[indices])
+        weights = take_weights(self.weights, indices)
+        return Block(self.features.take(indices), self.labels[:, indices], weights)
 
 
 def weigh_classes(labels: Array, weights: Array, factors: ClassFactors) -> Array:

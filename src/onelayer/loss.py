@@ -5,7 +5,7 @@ derivatives by the logit. `groups` says how the parameters fall apart into probl
 solved side by side: every sigmoid output is its own, the classes of a softmax hang together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -245,6 +245,31 @@ def even_weights(n: int) -> Array:
     return np.ndarray(n, buffer=_ONE, strides=(0,))
 
 
+def take_weights(weights: Array, numbers: Array) -> Array:
+    """The weights of the rows of these numbers; one of all rows stays stored once."""
+    if is_even(weights):
+        return np.broadcast_to(weights[0], len(numbers))
+    return np.asarray(weights[numbers])
+
+
+def multiply_weights(weights: Array, factor: Array) -> Array:
+    """Their product for each row, stored once where both are.
+
+    >>> is_even(multiply_weights(even_weights(3), even_weights(3)))
+    True
+    """
+    if is_even(weights) and is_even(factor):
+        return np.broadcast_to(weights[0] * factor[0], len(weights))
+    return np.asarray(weights * factor)
+
+
+def stack_weights(parts: Sequence[Array]) -> Array:
+    """The weights of several lots of rows, one after the other."""
+    if all(is_even(part) and part[0] == parts[0][0] for part in parts):
+        return np.broadcast_to(parts[0][0], sum(map(len, parts)))
+    return np.concatenate(parts)
+
+
 def _sum_terms(loss: Loss, terms: Slopes, s: Array) -> RowSums:
     """The sums of any rows, from their terms."""
     held = s > 0
@@ -278,14 +303,12 @@ def _sum_even(u: Array, farthest: Array, room: Array, weight: float, curved: boo
     loss = np.add.reduce(np.log(products), axis=1)
     if not loss.min() >= LOW * m:
         loss = np.log1p(miss).sum(axis=1)
-    np.divide(1, own, out=own)
-    miss *= own  # e / (1 + e): neither this nor 1 / (1 + e) is a difference
-    least = least_curvature(farthest)
-    if curved:
-        np.multiply(own, miss, out=q)
+    loss, least = weight * loss, weight * least_curvature(farthest)
+    np.divide(miss, own, out=miss)  # e / (1 + e): neither this nor 1 / (1 + e) is a difference
     if weight != 1:
-        for each in (miss, loss, least, q):
-            each *= weight
+        miss *= weight
+    if curved:
+        np.divide(miss, own, out=q)
     return RowSums(
         loss=loss,
         residual=miss,
@@ -301,13 +324,13 @@ def _sum_weighted(u: Array, room: Array, s: Array) -> RowSums:
     held = s > 0
     wrong = u if held.all() else u[:, held]
     np.exp(u, out=miss)
-    loss = np.log1p(miss, out=q) @ s
     np.add(miss, 1, out=own)
-    np.divide(1, own, out=own)
-    miss *= own
-    np.multiply(own, miss, out=q)
-    q *= s
+    loss = np.log(own, out=q) @ s
+    if not loss.min() >= LOW * s.sum():  # see `_sum_even`
+        loss = np.log1p(miss, out=q) @ s
+    np.divide(miss, own, out=miss)
     miss *= s
+    np.divide(miss, own, out=q)
     return RowSums(
         loss=loss,
         residual=miss,

@@ -7,6 +7,7 @@ pass over the rows gives F, its gradient and, when asked, its Hessian. `theta` i
 in the standardised coordinates of `coordinates.py`, the bias last.
 """
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from functools import reduce
@@ -120,7 +121,7 @@ class Objective:
     def evaluate(self, theta: Array, hessian: bool = False, diagonal: bool = False) -> Evaluation:
         """F and its derivatives at `theta` in one pass over the rows."""
         W, bias = self.where.to_tiles(theta)
-        total = self.rows.reduce(_Measure(self.loss, W, bias, hessian, diagonal))
+        total = self.rows.reduce(self.measure(W, bias, hessian, diagonal))
         gradient = self.standardise(total.weights, total.biases) + self.penalty * theta
         ridge = 0.5 * self._by_group(self.penalty * np.square(theta)).sum(axis=1)
         return Evaluation(
@@ -160,6 +161,12 @@ class Objective:
         """How far a logit of a row with a weight moves along any of `directions`, (any, p + 1)."""
         W, bias = self.where.to_tiles(np.where(self.where.frozen, 0, directions))
         return self.rows.reduce(_Move(W, bias), max)
+
+    def measure(
+        self, W: Array, bias: Array, hessian: bool, diagonal: bool
+    ) -> Callable[[Block], Sums]:
+        """What a pass at these weights on tiles adds up over a block."""
+        return _Measure(self.loss, W, bias, hessian, diagonal)
 
     def start(self) -> Array:
         """Weights of 0 and the bias that gives each output its base rate, (n_outputs, p + 1)."""
@@ -275,7 +282,7 @@ class _Measure:
             q, whole = np.concatenate(curved, axis=1), features.tile(0, block.n_rows)
             total.second = np.empty((len(q), *[features.n_columns + 1] * 2))
             for each, out in zip(q, total.second, strict=True):
-                _bordered_curvature(whole, each, out)
+                bordered_curvature(whole, each, out)
         return total
 
     def _sum_tile(self, tile: Block, curved: list[Array] | None) -> Sums:
@@ -309,10 +316,10 @@ class _Measure:
         out = np.empty((len(pairs), width, width))
         for place, (k, j) in enumerate(pairs):
             if k == j or probability is None:
-                _bordered_curvature(tile.features, q[k], out[place])
+                bordered_curvature(tile.features, q[k], out[place])
             else:
                 both = tile.weights * probability[k] * probability[j]
-                _bordered_curvature(tile.features, both, out[place])
+                bordered_curvature(tile.features, both, out[place])
                 np.negative(out[place], out=out[place])
         return out
 
@@ -364,7 +371,7 @@ def _logits(tile: Block, W: Array, bias: Array) -> Array:
     return Z
 
 
-def _bordered_curvature(features: Features, q: Array, out: Array) -> None:
+def bordered_curvature(features: Features, q: Array, out: Array) -> None:
     """sum q (x, 1) (x, 1)' into `out`, (p + 1, p + 1)."""
     out[:-1, :-1] = features.curvature(q)
     out[-1, :-1] = out[:-1, -1] = features.back(q[None])[0]

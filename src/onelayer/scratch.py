@@ -2,27 +2,28 @@
 
 import math
 import threading
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 
 class _Kept(threading.local):
     def __init__(self) -> None:
-        self.rooms: dict[str, NDArray[np.float64]] = {}
+        self.rooms: dict[tuple[str, np.dtype[Any]], NDArray[Any]] = {}
 
 
 _kept = _Kept()
 
 
-def borrow(name: str, *shape: int) -> NDArray[np.float64]:
+def borrow(name: str, *shape: int, dtype: DTypeLike = np.float64) -> NDArray[Any]:
     """An array of this shape, of any content, until the thread borrows that name again.
 
     >>> borrow("rows", 2, 3).shape
     (2, 3)
     """
-    size = math.prod(shape)
-    room = _kept.rooms.get(name)
+    size, key = math.prod(shape), (name, np.dtype(dtype))
+    room = _kept.rooms.get(key)
     if room is None or room.size < size:
-        room = _kept.rooms[name] = np.empty(size)
+        room = _kept.rooms[key] = np.empty(size, dtype)
     return room[:size].reshape(shape)

@@ -19,7 +19,7 @@ WIDE = 1 << 10  # values that NumPy compares with as many others in one go
 class DenseFeatures:
     """A matrix of samples x features; `shift` is taken off each row as the tile is read.
 
-    `single` rows are float32 and of the size 1, for guesses: their products are of float32 too.
+    `single` rows are float32, and so are their products, for guesses.
 
     >>> DenseFeatures(np.array([[1.0, 2.0], [3.0, 4.0]])).linear(np.array([[1.0, 1.0]])).tolist()
     [[3.0, 7.0]]
@@ -80,7 +80,7 @@ class DenseFeatures:
         return replace(self, values=self.values[:, indices], shift=shift)
 
     def linear(self, W: Array) -> Array:
-        return np.asarray(self._match(W) @ self.values.T, dtype=np.float64)
+        return np.asarray(self._match(W) @ self.values.T)
 
     def back(self, R: Array) -> Array:
         return np.asarray(self._match(R) @ self.values, dtype=np.float64)

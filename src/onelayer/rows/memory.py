@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import TILE_VALUES, Block, ClassFactors, weigh_classes
+from onelayer.loss import multiply_weights, take_weights
 from onelayer.rows.sharing import share
 
 S = TypeVar("S")
@@ -151,7 +152,7 @@ class MemoryRows:
 
     def weigh(self, factor: NDArray[np.float64]) -> "MemoryRows":
         """The same rows, each with its weight times a factor."""
-        return self.over(replace(self.block, weights=self.block.weights * factor))
+        return self.over(replace(self.block, weights=multiply_weights(self.block.weights, factor)))
 
     def by_class(self, factors: ClassFactors) -> "MemoryRows":
         """The same rows, their weights times a factor for label 0 and one for label 1."""
@@ -202,14 +203,16 @@ class DrawnRows(MemoryRows):
         self._set_up(block, len(numbers), n_jobs)
 
     def take(self, numbers: NDArray[np.intp]) -> Block:
-        return self._copy(self.numbers[numbers], self.factor[numbers])
+        return self._copy(self.numbers[numbers], take_weights(self.factor, numbers))
 
     def weigh(self, factor: NDArray[np.float64]) -> "DrawnRows":
-        return DrawnRows(self.block, self.numbers, self.factor * factor, self.n_jobs)
+        return DrawnRows(
+            self.block, self.numbers, multiply_weights(self.factor, factor), self.n_jobs
+        )
 
     def _between(self, start: int, stop: int) -> Block:
         return self._copy(self.numbers[start:stop], self.factor[start:stop])
 
     def _copy(self, numbers: NDArray[np.intp], factor: NDArray[np.float64]) -> Block:
         block = self.block.take(numbers)
-        return replace(block, weights=block.weights * factor)
+        return replace(block, weights=multiply_weights(block.weights, factor))

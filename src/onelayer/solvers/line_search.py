@@ -11,6 +11,7 @@ from onelayer.objective import Evaluation
 Array = NDArray[Any]
 
 MOST_TRIALS = 40
+ROUNDING = 1e-13  # of an objective, relative
 
 
 def search(
@@ -18,6 +19,7 @@ def search(
     before: Evaluation,
     directions: Array,
     moving: NDArray[np.bool_],
+    rounding: float = ROUNDING,
 ) -> tuple[Evaluation | None, Array, int]:
     """Try steps of length 1, then ever shorter ones, until each moving group is low enough.
 
@@ -31,6 +33,7 @@ def search(
     before: the evaluation at the start.
     directions: (groups, D), to be subtracted; zero for groups that do not move.
     moving: (groups,).
+    rounding: a relative change of the objective that says nothing.
 
     Returns
     -------
@@ -43,7 +46,7 @@ def search(
         return found[0].value, -(found[0].gradient * directions).sum(axis=1)
 
     slope = -(before.gradient * directions).sum(axis=1)
-    length, trials = search_lengths(measure, before.value, slope, moving)
+    length, trials = search_lengths(measure, before.value, slope, moving, rounding)
     if length is None:
         return None, np.zeros(len(moving)), trials
     return found[0], length, trials
@@ -54,6 +57,7 @@ def search_lengths(
     value: Array,
     slope: Array,
     moving: NDArray[np.bool_],
+    rounding: float = ROUNDING,
 ) -> tuple[Array | None, int]:
     """The lengths (groups,) that are low enough, or None, and the trials made.
 
@@ -65,7 +69,7 @@ def search_lengths(
         with np.errstate(over="ignore", invalid="ignore"):  # far too long a step is no step
             new_value, new_slope = measure(length)
         lower = new_value <= value + 1e-4 * length * slope
-        level = new_value <= value + 1e-13 * np.abs(value)
+        level = new_value <= value + rounding * np.abs(value)
         settled = ~moving | lower | (level & (np.abs(new_slope) <= 0.9 * np.abs(slope)))
         if settled.all():
             return length, trial

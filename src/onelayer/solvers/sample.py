@@ -19,7 +19,7 @@ from onelayer.features.dense import DenseFeatures
 from onelayer.features.grouped import group_columns
 from onelayer.features.paired import count_pairs, pair_values
 from onelayer.features.sparse import SparseFeatures
-from onelayer.loss import Loss, SigmoidLoss
+from onelayer.loss import Loss, SigmoidLoss, multiply_weights, stack_weights
 from onelayer.rows.memory import MemoryRows
 
 Array = NDArray[Any]
@@ -62,7 +62,9 @@ def draw_sample(rows: MemoryRows, loss: Loss) -> Sample:
     others = drawn[~np.isin(drawn, kept, assume_unique=True)]
     scale = (rows.n_rows - len(kept)) / max(1, len(others))
     plain = _lay_out(rows.part(np.concatenate([kept, others])))
-    factor = np.repeat([1.0, scale], [len(kept), len(others)])
+    factor = np.broadcast_to(scale, len(others))
+    if len(kept):
+        factor = np.append(np.ones(len(kept)), factor)
     return Sample(plain, plain.weigh(factor), scale, len(kept))
 
 
@@ -120,9 +122,8 @@ def standardise(rows: MemoryRows, where: Coordinates) -> MemoryRows | None:
         weights.append(block.weights)
         first += block.n_rows
     features = DenseFeatures(values, single=True)
-    return MemoryRows(
-        Block(features, np.concatenate(labels, axis=1), np.concatenate(weights)), rows.n_jobs
-    )
+    block = Block(features, np.concatenate(labels, axis=1), stack_weights(weights))
+    return MemoryRows(block, rows.n_jobs)
 
 
 def _lay_out(rows: MemoryRows) -> MemoryRows:
@@ -142,7 +143,8 @@ def _lay_out(rows: MemoryRows) -> MemoryRows:
 def thin(rows: MemoryRows, k: int) -> MemoryRows:
     """About k of the sample's rows, which stand for all of them."""
     block = rows.sample(k)
-    return MemoryRows(replace(block, weights=block.weights * (rows.n_rows / k)), rows.n_jobs)
+    weights = multiply_weights(block.weights, np.broadcast_to(rows.n_rows / k, block.n_rows))
+    return MemoryRows(replace(block, weights=weights), rows.n_jobs)
 
 
 def _find_rare(rows: MemoryRows, few: Block, drawn: int, loss: Loss) -> NDArray[np.intp]:

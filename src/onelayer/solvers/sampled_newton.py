@@ -8,6 +8,9 @@ Wright, Numerical Optimization, 2006, algorithm 7.4).
 The proof needs no Hessian of all rows either. Left at their own weights, the rows of the sample
 are some of the rows, so their Hessian is at most the whole one, and g'H_S^-1 g is at least
 g'H^-1 g. Where the steps do not shrink as they should, Newton's method goes on from here.
+
+Of float32 rows only the last pass or two must be float64's: before, the step that is left over is
+far longer than what products of float32 hide of it (`rough.py`).
 """
 
 import math
@@ -38,8 +41,9 @@ from onelayer.objective import Evaluation, Objective
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import newton
 from onelayer.solvers.factor import Factor, factor
-from onelayer.solvers.line_search import search
+from onelayer.solvers.line_search import ROUNDING, search
 from onelayer.solvers.newton import add_gauge
+from onelayer.solvers.rough import RoughObjective, look_at, may_be_rough
 from onelayer.solvers.sample import (
     Sample,
     count_drawn,
@@ -62,6 +66,9 @@ SLOW = 0.7  # a step that shrinks the decrement by less,
 PATIENCE = 2  # so many times, is a reason to give way to the whole Hessian
 FAR = 0.02  # a step that moves logits by so much (root mean square) changes their curvature
 EAGER = 1.5  # the proof is tried a little before it must hold: it costs less than a pass
+HIDDEN = 10 * float(np.finfo(np.float32).eps)  # what float32 may hide of a row's slope
+LAST = 30.0  # times what the proof asks for is one step away from it
+LIKELY = 0.1  # of a decrement, what a step leaves
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,9 @@ class State:
     factors: per group, the Hessian that the sample estimates for all rows.
     pairs: per step, how far the parameters moved and by how much the gradient changed.
     decrements: (groups,), Newton decrements by the corrected Hessian, an estimate.
-    slow: how many steps shrank too little. points: the proof, once one was tried.
+    exact: whether the evaluation is float64's, and those to come are to be.
+    slow: how many steps shrank too little. shrunk: what the last one left of the decrement.
+    points: the proof, once one was tried.
     """
 
     theta: Array
@@ -86,7 +95,9 @@ class State:
     passes: int
     iteration: int
     history: tuple[Progress, ...]
+    exact: bool
     slow: int = 0
+    shrunk: float = LIKELY
     points: tuple[Point, ...] = ()
     status: str = ""
 
@@ -99,12 +110,14 @@ class Problem:
     ----------
     sample: the objective over the sample's rows at their own weights; its Hessian is a lower bound.
     scaled: the same with weights that stand for all rows, and held back (see `hold_back`).
+    rough: the objective for the passes before the last; None where it will not do.
     scale: how many rows a row of the sample stands for.
     """
 
     objective: Objective
     sample: Objective
     scaled: Objective
+    rough: RoughObjective | None
     scale: float
 
 
@@ -155,34 +168,41 @@ def solve(
 
 def init(problem: Problem, theta: Array, factors: tuple[Factor, ...], tol: float) -> State | None:
     """Evaluate the start on all rows; None where values are not finite."""
-    with np.errstate(invalid="ignore"):
-        evaluation = problem.objective.evaluate(theta)
-    if not np.isfinite(evaluation.value).all() or not np.isfinite(evaluation.gradient).all():
-        return None
-    nothing = np.zeros_like(evaluation.gradient)
-    state = State(theta, evaluation, factors, (), nothing, nothing[:, 0], 1, 0, ())
-    return _judge(problem, state, tol, 0.0)
+    for passes, rough in enumerate((problem.rough, None) if problem.rough else (None,), 1):
+        with np.errstate(invalid="ignore", over="ignore"):
+            theta, evaluation = look_at(problem.objective, rough, theta)
+        if np.isfinite(evaluation.value).all() and np.isfinite(evaluation.gradient).all():
+            nothing = np.zeros_like(evaluation.gradient)
+            begun = nothing, nothing[:, 0], passes, 0, ()
+            state = State(theta, evaluation, factors, (), *begun, rough is None)
+            return _judge(problem, state, tol, 0.0)
+    return None
 
 
 def step(problem: Problem, state: State, tol: float) -> State:
     """One step along the corrected Newton direction: a pass, more where it is too long."""
     objective, before = problem.objective, state.evaluation
     moving = np.ones(objective.groups, dtype=bool)
-    after, length, trials = search(
-        lambda move: objective.evaluate(state.theta + objective.by_output(move)),
-        before,
-        state.directions,
-        moving,
-    )
+    exact = state.exact or _is_last(problem, state, tol)
+    theta, rough = state.theta, None if exact else problem.rough
+
+    def look(move: Array) -> Evaluation:
+        nonlocal theta
+        theta, found = look_at(objective, rough, state.theta + objective.by_output(move))
+        return found
+
+    rounding = ROUNDING if state.exact else math.inf
+    after, length, trials = search(look, before, state.directions, moving, rounding)
     if after is None:
         return replace(state, passes=state.passes + trials, status="stalled")
-    moved = -length[:, None] * state.directions
+    moved = (theta - state.theta).reshape(objective.groups, -1)
     changed = after.gradient - before.gradient
     tells = ((moved * changed).sum(axis=1) > 0).all()  # else rounding hides what the step changed
     shrunk = replace(
         state,
-        theta=state.theta + objective.by_output(moved),
+        theta=theta,
         evaluation=after,
+        exact=exact,
         pairs=(*state.pairs, (moved, changed)) if tells else state.pairs,
         passes=state.passes + trials,
         iteration=state.iteration + 1,
@@ -190,6 +210,17 @@ def step(problem: Problem, state: State, tol: float) -> State:
     if state.decrements.max() > FAR * math.sqrt(objective.where.weight / 4):
         shrunk = replace(shrunk, factors=_factor(problem.scaled, shrunk.theta))
     return _judge(problem, shrunk, tol, float(length.min()))
+
+
+def _is_last(problem: Problem, state: State, tol: float) -> bool:
+    """Whether float64 is called for: the end is a step or two away, or float32 sees no further.
+
+    A step is taken to shrink what is left over as the last one did. Errors of rows that are alike
+    add up: a slope is off by that of one times the rows, and known to the root of their number.
+    """
+    near = LAST * tol / math.sqrt(problem.scale)
+    hidden = HIDDEN * math.sqrt(problem.objective.rows.n_rows)
+    return state.slow > 0 or state.shrunk * state.decrements.max() <= max(near, hidden)
 
 
 def _factor(scaled: Objective, theta: Array) -> tuple[Factor, ...]:
@@ -205,6 +236,7 @@ def _judge(problem: Problem, state: State, tol: float, length: float) -> State:
     decrements = np.sqrt(np.maximum(squared, 0.0))
     before = state.decrements.max() if state.iteration else math.inf
     slow = state.slow + (decrements.max() > SLOW * before)
+    shrunk = float(decrements.max() / before) if state.iteration else state.shrunk
     points = _prove(problem, state, decrements, tol)
     rho = math.hypot(*(p.rho for p in points)) if points else math.inf
     value = state.evaluation.value
@@ -222,6 +254,7 @@ def _judge(problem: Problem, state: State, tol: float, length: float) -> State:
         directions=directions,
         decrements=decrements,
         slow=slow,
+        shrunk=shrunk,
         points=points,
         history=(*state.history, progress),
         status=status,
@@ -261,6 +294,8 @@ def _direct(
 
 def _prove(problem: Problem, state: State, decrements: Array, tol: float) -> tuple[Point, ...]:
     """Measure by the sample's own Hessian at this point, a lower bound, where it may suffice."""
+    if not state.exact:
+        return ()
     objective, evaluation = problem.objective, state.evaluation
     largest = math.sqrt(problem.scale) * decrements / EAGER
     m = [_guess_leverage(problem, state, k) for k in range(objective.groups)]
@@ -326,7 +361,11 @@ def _make_problem(objective: Objective, sample: Sample) -> Problem:
     if single is not None:
         all_rows = Objective(single, loss, C, standard_coordinates(where))
         all_rows.penalty = objective.penalty
-    return Problem(objective, own, hold_back(all_rows, objective.rows.n_rows), sample.scale)
+    all_rows = hold_back(all_rows, objective.rows.n_rows)
+    if may_be_rough(all_rows):
+        all_rows = RoughObjective(all_rows)
+    rough = RoughObjective(objective) if may_be_rough(objective) else None
+    return Problem(objective, own, all_rows, rough, sample.scale)
 
 
 def _start(problem: Problem, given: tuple[Array, Array] | None) -> tuple[Array, tuple[Factor, ...]]:

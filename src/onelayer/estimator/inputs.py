@@ -11,7 +11,7 @@ from sklearn.utils.validation import _check_sample_weight, assert_all_finite, va
 from onelayer.errors import InputError
 from onelayer.features import Features
 from onelayer.features.dense import DenseFeatures
-from onelayer.features.sparse import SparseFeatures
+from onelayer.features.sparse import SparseFeatures, count_places
 from onelayer.loss import even_weights
 
 Array = NDArray[Any]
@@ -19,7 +19,6 @@ Array = NDArray[Any]
 MOST_COUNTED = 1000  # classes
 LARGEST_CLASS = 2**53
 CHUNK = 1 << 16  # labels looked at together
-SORTED_VALUES = 1 << 17  # places at a time that are sorted, in cache
 FULL_ENOUGH = 2 / 3  # a sparse matrix fuller than this takes more memory than a dense one
 
 
@@ -152,20 +151,8 @@ def to_features(X: Any, fullest: float = FULL_ENOUGH) -> Features:
 def _has_parts(X: Any) -> bool:
     """Whether some entry is stored in several parts, to be added up.
 
-    Rows need not be sorted for that: sorting a table takes longer than fitting it may. The places
-    of a few rows at a time are, as numbers of one word.
+    Rows need not be sorted for that: sorting a table takes longer than fitting it may.
     """
     if X.has_sorted_indices:
         return not X.has_canonical_format
-    n, p = X.shape
-    word = np.dtype("u4") if p < 1 << 32 else np.dtype("u8")
-    step = max(1, min(SORTED_VALUES * n // max(1, X.nnz), np.iinfo(word).max // max(1, p)))
-    for start in range(0, n, step):
-        borders = X.indptr[start : start + step + 1]
-        rows = np.arange(len(borders) - 1, dtype=word) * np.asarray(p, dtype=word)
-        places = np.repeat(rows, np.diff(borders))
-        places += X.indices[borders[0] : borders[-1]].astype(word)
-        places.sort()
-        if (places[1:] == places[:-1]).any():
-            return True
-    return False
+    return bool(count_places(X) < X.nnz)

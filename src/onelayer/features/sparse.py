@@ -240,6 +240,15 @@ def add_back(X: Any, r: Array, to: Array) -> None:
     kernels.csc_matvec(p, n, X.indptr, X.indices, X.data, r, to)
 
 
+def count_places(X: Any) -> int:
+    """How many places of compressed rows X are filled, each counted once however many entries it
+    has: what SciPy would ask for X times the identity."""
+    p, kind = X.shape[1], X.indices.dtype
+    borders = np.arange(p + 1, dtype=kind)
+    indptr = X.indptr.astype(kind, copy=False)
+    return int(kernels.csr_matmat_maxnnz(*X.shape, indptr, X.indices, borders, borders[:-1]))
+
+
 def _multiply_pairs(A: Any, B: Any) -> Array:
     """A'B, (p, p), for compressed rows A and B: SciPy's own product, less a first walk through all
     pairs of values that only counts how many places they fill, and takes as long as the product."""

@@ -86,6 +86,20 @@ def test_sums_of_other_columns_are_left_out():
     assert few.value(point) - least <= EXCESS * least
 
 
+@LONG
+@pytest.mark.parametrize(("apart", "seed"), [(2e-10, 0), (7e-12, 1)])
+def test_a_dependent_column_beside_nearly_equal_ones_undoes_nothing(apart, seed):
+    """The least norm is sought among answers with the same logits, not nearly the same."""
+    rng, X, y = noise(40, 3, seed=seed)
+    X[:, 1] = X[:, 0] * (1 + apart * rng.standard_normal(40))
+    with pytest.warns(DataWarning):
+        found = OneLayerClassifier(C=np.inf).fit(np.hstack([X, np.zeros((40, 1))]), y).solution_
+    few = Exact(X, y, np.ones(40), np.inf)
+    point = few.pack(found.W[:, :3], found.b)
+    least = few.value(few.optimum(point)[0])
+    assert few.value(point) - least <= found.certificate.gap <= EXCESS * least
+
+
 def test_columns_that_nearly_depend_are_not_taken_for_one():
     """A sum of squares shows nothing of 1e-9, and no proof may rest on that."""
     X, y, _, _ = nearly_equal()

@@ -13,7 +13,7 @@ regression, Electronic Journal of Statistics 4 (2010); the derivation stands in 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,16 @@ class Certificate:
 def no_certificate(reason: str) -> Certificate:
     """The certificate of an answer about which nothing is proved, with the reason."""
     return Certificate(math.inf, math.inf, "none", 0.0, reason)
+
+
+def move_by(found: Certificate, far: float) -> Certificate:
+    """The certificate of a point at most `far` away, in the norm of H, for a small `far`.
+
+    >>> move_by(Certificate(gap=2e-6, rho=2e-3, kind="factored", rounding=0.0), 1e-3).rho
+    0.003
+    """
+    gap = (math.sqrt(found.gap) + far) ** 2  # half of that, but for how H changes on the way
+    return replace(found, gap=gap, rho=found.rho + far) if far else found
 
 
 def bound_distance(decrement: float, m: float) -> float:

@@ -4,6 +4,7 @@ Without a penalty there may be no optimum (the classes are separated) or many (c
 each other). Neither is looked for on the way: only where the steps gave reason to.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.certificate import no_certificate
+from onelayer.certificate import move_by, no_certificate
 from onelayer.coordinates import Coordinates, measure_columns
 from onelayer.dependence import EXACT, NEAR, Dependence, find_dependences, remove_null_part
 from onelayer.far_rows import hold_dependent, separate_far
@@ -171,8 +172,9 @@ def _settle_dependence(case: Case, solution: Solution, where: Coordinates) -> So
     if solution.status == "unproved":
         found = find_dependences(rows, **options, tolerance=NEAR, where=where)
     if solution.status != "separated":
-        W, b = remove_null_part(rows, where, solution.W, solution.b)
-        solution = replace(solution, W=W, b=b)
+        W, b, moved = remove_null_part(rows, where, solution.W, solution.b)
+        far = moved * math.sqrt(where.weight) / 2  # in the norm of H: curvatures are at most 1/4
+        solution = replace(solution, W=W, b=b, certificate=move_by(solution.certificate, far))
     if not found:
         return solution
     remark = _list(found, case.naming)

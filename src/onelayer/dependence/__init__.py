@@ -25,6 +25,8 @@ EXACT = 1e-10  # of a column's range
 NEAR = 1e-6  # two copies of a column, one of them in single precision
 MOST_COLUMNS = 1500
 MOST_RELATIONS = 60  # beyond, the table is made of copies and a list of them helps nobody
+ROUNDED = 1e-14  # of a column's range: a row that meets a combination so nearly meets it with 0
+UNMOVED = 1e-8  # logits: the square of it is rounding
 SMALLEST = 1e-7  # of a relation's largest term
 
 
@@ -72,21 +74,32 @@ def find_dependences(
 
 def remove_null_part(
     rows: MemoryRows, where: Coordinates, W: Array, b: Array
-) -> tuple[Array, Array]:
-    """The parameters of least norm, in standardised units, that give the same logits."""
+) -> tuple[Array, Array, float]:
+    """The parameters of least norm, in standardised units, that give the same logits.
+
+    Columns that differ by 1e-11 of their range do not depend on each other where weights are large
+    enough to see it: only what leaves every logit as it is, but for rounding, is taken out. Returns
+    W, b, and by how much a logit has moved at most.
+    """
     table = make_table(rows, where)
     if not len(table.free) <= min(MOST_COLUMNS, (rows.block.weights > 0).sum()):
-        return W, b
-    null, _ = find_null_space(table, EXACT)
-    N = np.vstack([null, level_sums(table)])
-    if not len(N):
-        return W, b
-    # The same vectors per spread about the mean, where the bias has no part in them.
-    V = (N[:, :-1] / table.span) * where.spread
-    basis = linalg.orth(V.T)
-    theta = where.from_parameters(W, b)
-    theta[:, :-1] -= (theta[:, :-1] @ basis) @ basis.T
-    return where.to_parameters(theta)
+        return W, b, 0.0
+    null, sample = find_null_space(table, EXACT)
+    flat = null[np.abs(null @ sample.T).max(axis=1) <= ROUNDED * np.sqrt(len(table.free))]
+    for chosen in (null, flat) if len(flat) < len(null) else (null,):
+        N = np.vstack([chosen, level_sums(table)])
+        if not len(N):
+            break
+        # The same vectors per spread about the mean, where the bias has no part in them.
+        V = (N[:, :-1] / table.span) * where.spread
+        basis = linalg.orth(V.T)
+        theta = where.from_parameters(W, b)
+        theta[:, :-1] -= (theta[:, :-1] @ basis) @ basis.T
+        W_after, b_after = where.to_parameters(theta)
+        moved = table.find_move(W_after - W, b_after - b)
+        if moved <= UNMOVED:
+            return W_after, b_after, moved
+    return W, b, 0.0
 
 
 def _find_constants(table: Table, naming: Naming) -> tuple[Dependence, ...]:

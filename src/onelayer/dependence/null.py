@@ -63,6 +63,11 @@ class Table:
 
         return np.hstack(list(shifted.map(product))) * (self.rows.block.weights > 0)
 
+    def find_move(self, W: Array, b: Array) -> float:
+        """The largest |W x + b| of a row with a weight; W (k, p) and b (k, 1)."""
+        V = np.column_stack([W * self.span, W @ self.centre + b[:, 0]])
+        return float(np.abs(self.multiply(V)).max(initial=0.0))
+
 
 def make_table(rows: MemoryRows, where: Coordinates) -> Table:
     """Standardise, and set aside what is no news."""

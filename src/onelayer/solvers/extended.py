@@ -161,7 +161,7 @@ def make_problems(rows: MemoryRows, loss: Loss, C: float, fit_bias: bool) -> lis
     ridge = 1 / (Long(C) * np.square(spread)) if np.isfinite(C) else np.zeros(len(X), Long)
     far = (np.abs(X).max(axis=1) + np.abs(centre)) / spread
     if not ridge.any():
-        own = find_independent(A * np.sqrt(s))
+        own = find_independent(A * np.sqrt(s), float(far.max(initial=1.0)))
         kept[kept] = own
         A, ridge, far, centre, spread = A[own], ridge[own], far[own], centre[own], spread[own]
     if fit_bias:

@@ -9,7 +9,9 @@ Array = NDArray[Any]
 
 Long = np.longdouble
 EPS = float(np.finfo(Long).eps)
-SUM = 1e-10  # of a column's spread; what is left of a sum of others, as the rows hold it in float64
+SUMMED = (
+    64 * 2.0**-52
+)  # of a value; what is left of a sum of others, as the rows hold it in float64
 
 
 def triangle(B: Array) -> Array | None:
@@ -21,9 +23,12 @@ def triangle(B: Array) -> Array | None:
     return np.asarray(np.triu(B[:D]))
 
 
-def find_independent(A: Array) -> NDArray[np.bool_]:
-    """(D,) True for the rows of A that are no sums of rows before them, in any of their values."""
-    B, least = A.T.copy(), SUM * np.sqrt(np.square(A).mean(axis=1))
+def find_independent(A: Array, far: float = 1.0) -> NDArray[np.bool_]:
+    """(D,) True for the rows of A that are no sums of rows before them, in any of their values.
+
+    `far`: how far the values that float64 holds lie from 0, in units of A at most.
+    """
+    B, least = A.T.copy(), SUMMED * far * np.sqrt(np.square(A).mean(axis=1))
     found = np.zeros(len(A), dtype=bool)
     for j in range(len(A)):
         found[j] = found.sum() < len(B) and _reflect(B, int(found.sum()), j, least[j])

@@ -394,6 +394,20 @@ def test_files_that_differ_are_named_with_the_column(tmp_path: Path, columns, wo
     assert re.search(words, refusal(tmp_path))
 
 
+@pytest.mark.parametrize("kind", [pl.Int64, pl.UInt64])
+def test_whole_numbers_become_floats_where_another_file_has_those(tmp_path: Path, kind):
+    """As pandas writes them as soon as one is missing; those that would be rounded are refused."""
+    whole = [0, 2**53, 2**53 - 1, None]
+    pl.DataFrame({"n": whole}, schema={"n": kind}).write_parquet(tmp_path / "a")
+    pl.DataFrame({"n": [1.5, None]}).write_parquet(tmp_path / "b")
+    stream = open_stream(tmp_path)
+    assert stream.schema["n"] == pl.Float64
+    assert frame_of(stream)["n"].to_list() == [*whole, 1.5, None]
+    for odd in (2**53 + 1, 2**63 - 1, *([-(2**63)] if kind == pl.Int64 else [2**64 - 1])):
+        pl.DataFrame({"n": [1, odd]}, schema={"n": kind}).write_parquet(tmp_path / "c")
+        assert refusal(tmp_path).startswith(f"c: column 'n' holds {odd}, which is no exact Float64")
+
+
 def test_files_of_two_kinds_and_broken_ones_are_named(tmp_path: Path):
     write_loans(tmp_path, ["a.parquet", "b.parquet"])
     data = (tmp_path / "b.parquet").read_bytes()

@@ -22,7 +22,7 @@ from onelayer.table.reading import Table, cut_batches, read_table
 from onelayer.table.stream import Batch, Stream
 from onelayer.table.stream_text import TextFile
 from onelayer.table.stream_typed import ArrowFile, ParquetFile
-from onelayer.table.widening import merge_schemas
+from onelayer.table.widening import merge_schemas, require_exact
 
 PART_VALUES = 1 << 25  # 256 MB of float64
 MOST_PARTS = 10_000  # a longer table is cut into longer parts: each costs the scheduler a task
@@ -87,6 +87,7 @@ class FramePart:
     def batches(self, frame: Any) -> Iterator[Batch]:
         """Cut the frame."""
         table = replace(read_frame(frame, self.name), na=self.na)
+        require_exact(table.frame, self.schema, self.name)
         cast = table.frame.select(pl.col(name).cast(kind) for name, kind in self.schema.items())
         for first, rows in cut_batches(replace(table, frame=cast), batch_rows(self.schema)):
             yield Batch(first + self.first, rows)

@@ -26,7 +26,7 @@ from onelayer.table.stream_files import (
 from onelayer.table.stream_text import TextFile
 from onelayer.table.stream_typed import ParquetFile, open_typed
 from onelayer.table.values import list_some
-from onelayer.table.widening import merge_schemas
+from onelayer.table.widening import merge_schemas, require_exact
 
 WHOLE_ROWS = 1 << 17
 """Rows read at a time where all are wanted."""
@@ -164,6 +164,7 @@ class Stream:
             for name in columns
         ]
         for piece in source.read(start, self._rows_at_once(source, rows), own):
+            require_exact(piece.frame, self.schema, source.name)
             # Values that are the same in all rows have no number of rows of their own.
             yield piece.with_frame(piece.frame.with_columns(each).select(columns))
 

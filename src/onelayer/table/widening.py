@@ -1,16 +1,24 @@
-"""One type for a column that files hold in types of different width, where nothing is lost."""
+"""One type for a column that files hold in types of different width, where nothing is lost.
+
+Whole numbers of 64 bits and floats have none that is certain to: Float64, which many tools write as
+soon as a value is missing, holds them up to 2^53. It is taken, and larger ones are refused as they
+are read.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from onelayer.errors import InputError
+
 _SIGNED = (pl.Int8, pl.Int16, pl.Int32, pl.Int64)
 _UNSIGNED = (pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+_LARGEST_EXACT = 1 << 53  # below it every whole number is a float64
 _TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 
 def widen(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
-    """The type that holds every value of both exactly; None if there is none.
+    """The type that holds every value of both exactly (see above); None if there is none.
 
     >>> widen(pl.Int32(), pl.Int64()), widen(pl.Int16(), pl.Float32()), widen(pl.Int64(), pl.Date())
     (Int64, Float32, None)
@@ -57,8 +65,6 @@ def _widen_floats(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
     if None in bits:
         return None
     most = max(b for b in bits if b is not None)
-    if most > 53:
-        return None
     return pl.Float32() if most <= 24 else pl.Float64()
 
 
@@ -68,6 +74,26 @@ def _exact_bits(dtype: pl.DataType) -> int | None:
         return 24 if dtype == pl.Float32 else 53
     rank = _rank(dtype)
     return None if rank is None else 8 << rank[1]
+
+
+def require_exact(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], name: str) -> None:
+    """Refuse whole numbers of a frame, part of the file called `name`, that its type would round.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the column and the value.
+    """
+    least = {pl.Int64(): -_LARGEST_EXACT, pl.UInt64(): 0}
+    for column, dtype in frame.schema.items():
+        if dtype in least and schema[column] == pl.Float64:
+            values = frame[column].drop_nulls()
+            odd = values.filter(~values.is_between(least[dtype], _LARGEST_EXACT))
+            if len(odd):
+                raise InputError(
+                    f"{name}: column {column!r} holds {odd[0]}, which is no exact Float64, its "
+                    "type in other files; write the files again with one type"
+                )
 
 
 def merge_schemas(

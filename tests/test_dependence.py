@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onelayer.blocks import Block
-from onelayer.dependence import find_dependences
+from onelayer.dependence import find_dependences, null
 from onelayer.features.dense import DenseFeatures
 from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
@@ -214,3 +214,20 @@ def test_well_conditioned_fits_give_no_reason_to_look(columns, C):
         X = X / X.std(axis=0)
     for solver in ("auto", "newton"):
         assert not fit(rows_of(X, y), SigmoidLoss(1), C=C, solver=solver).may_depend
+
+
+def test_where_divide_and_conquer_fails_the_older_way_is_taken(monkeypatch):
+    """As on some finite matrices of a thousand levels, which LAPACK's own tests do not have."""
+    own, tried = null.linalg.svd, []
+
+    def svd(A, **options):
+        tried.append(options.get("lapack_driver"))
+        if not tried[-1]:
+            raise null.linalg.LinAlgError("SVD did not converge")
+        return own(A, **options)
+
+    A = np.random.default_rng(0).normal(size=(9, 3)) @ np.ones((3, 4))
+    monkeypatch.setattr(null.linalg, "svd", svd)
+    U, sizes, vectors = null.decompose(A)
+    assert tried == [None, "gesvd"]
+    np.testing.assert_allclose((U[:, :4] * sizes) @ vectors, A, atol=1e-12)

@@ -191,3 +191,16 @@ def test_numbers_for_people() -> None:
     assert write_number(1234.5) == "1234"
     assert write_number(0.000012345) == "1.23e-05"
     assert write_share(2, 3) == "67%"
+
+
+def test_the_largest_numbers_are_learnt_from_and_worded_without_a_warning() -> None:
+    """Such as a damaged page of a file may hold; NumPy's own rounding overflows there."""
+    random = np.random.default_rng(0)
+    usual = pl.DataFrame({"x": random.normal(size=500), "z": random.normal(size=500)})
+    usual = usual.with_columns(y=pl.col("x") + pl.Series(random.normal(size=500)) > 0)
+    largest = pl.DataFrame({"x": [1.7e308, -1.7e308], "z": [0.0, 1.0], "y": [True, False]})
+    model = train(pl.concat([usual, largest]), target="y")
+    assert model.certificate.proved
+    plain = train(usual, target="y")
+    assert not any("inf" in text for row in model.reasons(largest) for text in row)
+    assert [row[0][:2] for row in plain.reasons(largest)] == ["x "] * 2

@@ -493,3 +493,15 @@ def test_one_class_only() -> None:
     weights = (LOANS["approve"] == "yes").cast(pl.Float64)
     with pytest.raises(InputError, match="the training rows hold only class 1"):
         train_loans(LOANS.with_columns(w=weights), weight="w")
+
+
+def test_a_nan_that_signals_is_a_missing_value_like_any_other() -> None:
+    """Damaged files hold such; whoever adds them up is warned by the processor."""
+    values = np.array([1.0, 2.0, 3.0, 4.0] * 50)
+    values.view(np.uint64)[7] = 0x7FF0_0000_0000_0001
+    table = pl.DataFrame({"x": values, "y": np.random.default_rng(0).integers(0, 2, 200)})
+    quiet = table.with_columns(pl.Series("x", np.where(np.arange(200) == 7, np.nan, values)))
+    models = [train(each, target="y") for each in (table, quiet)]
+    np.testing.assert_array_equal(models[0].W, models[1].W)
+    assert models[0].schema == models[1].schema
+    np.testing.assert_array_equal(models[0].predict_proba(table), models[0].predict_proba(quiet))

@@ -103,7 +103,7 @@ def find_null_space(table: Table, tolerance: float, seed: int = 0) -> tuple[Arra
         A = table.take(chosen)
         N = np.zeros((0, A.shape[1]))
         if not _is_well(A[:, free]):
-            _, sizes, vectors = linalg.svd(A[:, free], full_matrices=True)
+            _, sizes, vectors = decompose(A[:, free])
             rank = int((sizes > tolerance * np.sqrt(len(A))).sum())
             N = np.zeros((len(free) - rank, A.shape[1]))
             N[:, free] = vectors[rank:]
@@ -116,6 +116,19 @@ def find_null_space(table: Table, tolerance: float, seed: int = 0) -> tuple[Arra
             return N, A
         chosen = np.concatenate([chosen, rng.permutation(fresh)[:ADDED]])
     return np.zeros((0, A.shape[1])), A
+
+
+def decompose(A: Array) -> tuple[Array, Array, Array]:
+    """The singular value decomposition, with all right vectors.
+
+    LAPACK's divide and conquer fails on some finite matrices of many equal rows; its older way,
+    which takes longer, does not.
+    """
+    try:
+        U, sizes, vectors = linalg.svd(A, full_matrices=True)
+    except linalg.LinAlgError:
+        U, sizes, vectors = linalg.svd(A, full_matrices=True, lapack_driver="gesvd")
+    return U, sizes, vectors
 
 
 def _is_well(A: Array) -> bool:

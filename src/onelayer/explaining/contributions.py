@@ -29,8 +29,9 @@ def contribute(
     [[5.0, 0.25]]
     """
     sums = np.zeros((n_columns, features.n_rows))
-    for values, weight, owner in zip(features.numeric.T, weights, owners):
-        sums[owner] += weight * values
+    with np.errstate(over="ignore"):  # a value beyond all others may push without end
+        for values, weight, owner in zip(features.numeric.T, weights, owners):
+            sums[owner] += weight * values
     first = features.numeric.shape[1]
     for codes, levels in zip(features.codes.T, features.level_counts):
         sums[owners[first]] += weights[first : first + levels][codes]

@@ -13,6 +13,7 @@ from onelayer.errors import InputError
 from onelayer.explaining.changes import Change
 from onelayer.explaining.unanswered import Unanswered
 from onelayer.network import sigmoid
+from onelayer.table.wording import round_push
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Push:
         >>> Push("debt ratio", "0.61", -0.8, "debt ratio 0.61 is above the average 0.34").reason
         'debt ratio 0.61 is above the average 0.34: -0.8'
         """
-        return f"{self.words}: {float(np.round(self.push, 2)):+}"
+        return f"{self.words}: {float(round_push(np.array(self.push))):+}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Explanation:
         """
         if k < 0:
             raise InputError(f"k is {k}: expected how many reasons, 0 or more")
-        return [push.reason for push in self.pushes if np.round(push.push, 2)][:k]
+        return [push.reason for push in self.pushes if round_push(np.array(push.push))][:k]
 
 
 def explain_row(

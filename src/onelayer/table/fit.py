@@ -108,10 +108,11 @@ def count_decimals(values: Floats) -> int | None:
     ... )
     (2, 0, None)
     """
-    for decimals in range(rules.SEEN_DECIMALS + 1):
-        # A number of a text is the nearest to its digits, and so is one rounded to them.
-        if np.array_equal(np.round(values, decimals), values):
-            return decimals
+    with np.errstate(over="ignore"):  # of the largest float64s: inf is not equal to them
+        for decimals in range(rules.SEEN_DECIMALS + 1):
+            # A number of a text is the nearest to its digits, and so is one rounded to them.
+            if np.array_equal(np.round(values, decimals), values):
+                return decimals
     return None
 
 

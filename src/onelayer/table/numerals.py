@@ -33,6 +33,8 @@ def quick_numbers(column: str, dtype: pl.DataType, reading: Number) -> pl.Expr:
         return pl.repeat(None, pl.len(), dtype=pl.Float64).alias(column)
     if dtype == pl.Duration:
         return value.dt.total_microseconds().cast(pl.Float64) / 1e6
+    if dtype.is_float():  # a damaged file may hold nans that NumPy warns of in every sum
+        return value.cast(pl.Float64).fill_nan(None)
     return value.cast(pl.Float64, strict=False)
 
 

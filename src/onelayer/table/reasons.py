@@ -12,7 +12,7 @@ import polars as pl
 from onelayer.table.effects import Effect
 from onelayer.table.numerals import Floats
 from onelayer.table.values import map_in_threads
-from onelayer.table.wording import word_reasons, word_values
+from onelayer.table.wording import round_push, word_reasons, word_values
 
 if TYPE_CHECKING:
     from onelayer.table.reading import Table
@@ -116,7 +116,7 @@ def _word_chosen(
         own = pushes[rows, j]
         raw = table.frame[effects[j].column.name].gather(rows)
         reasons = word_reasons(effects[j], raw, own, na)
-        return reasons.set(pl.Series(np.abs(np.round(own, 2)) == 0), None)
+        return reasons.set(pl.Series(round_push(own) == 0), None)
 
     used = [j for j in range(len(effects)) if len(chosen[j][0])]
     texts = map_in_threads(word, used) if used else [pl.Series(dtype=pl.String)]

@@ -50,13 +50,23 @@ def word_reasons(effect: Effect, raw: pl.Series, pushes: Floats, na: Sequence[st
     return frame.select(pl.concat_str("said", pl.lit(": "), "push").alias("reason"))["reason"]
 
 
+def round_push(pushes: Floats) -> Floats:
+    """Round to two decimals.
+
+    >>> round_push(np.array([3.356, 1e308])).tolist()
+    [3.36, 1e+308]
+    """
+    has_decimals = np.abs(pushes) < 1 << 53  # larger ones would overflow on the way
+    return np.where(has_decimals, np.round(np.where(has_decimals, pushes, 0.0), 2), pushes)
+
+
 def write_pushes(pushes: Floats) -> pl.Series:
     """Write pushes with their sign and at most two decimals.
 
     >>> write_pushes(np.array([-0.8, 3.356, 0.001])).to_list()
     ['-0.8', '+3.36', '0.0']
     """
-    rounded = pl.Series(np.round(pushes, 2) + 0.0)  # -0.0 becomes 0.0
+    rounded = pl.Series(round_push(pushes) + 0.0)  # -0.0 becomes 0.0
     text = rounded.cast(pl.String)
     return (pl.Series([""] * len(text)).set(rounded > 0, "+") + text).alias("push")
 

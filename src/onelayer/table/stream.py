@@ -183,7 +183,8 @@ def open_stream(
     ----------
     source
         A file, a folder, a glob, or a list of these: Parquet, Arrow IPC (file or stream) or
-        delimited text, all of one kind and with the same columns in any order; text also compressed
+        delimited text, all of one kind and with the same columns in any order, of types of which
+        one holds the values of all (see `widening`); text also compressed
         (gzip, xz, bzip2, Zstandard). A folder is taken with all below it but names that begin with
         a dot or an underscore; folders named `year=2024` make a column `year` of text. Rows stand
         in the order of the sorted paths. Or `sqlite:///loans.db?table=loans` (four slashes before

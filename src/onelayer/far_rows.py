@@ -18,12 +18,13 @@ from onelayer.dependence import EXACT, Dependence, find_dependences
 from onelayer.loss import Loss, SoftmaxLoss
 from onelayer.rows.memory import MemoryRows
 from onelayer.separation import Separation, find_separation
-from onelayer.solvers.sample import COUNTED, draw_sample
+from onelayer.solvers.sample import draw_sample
 
 Array = NDArray[Any]
 
 EPS = float(np.finfo(np.float64).eps)
 MOST_ROUNDS = 20
+SOME = 1024  # rows that mostly show that classes overlap, few enough to be sent
 ADDED = 400  # rows that join those held, the worst of a round
 LOOSE = 100.0  # times the tolerance of a search, that a formula may be off in a row
 
@@ -73,7 +74,7 @@ def separate_far(
 
 def _draw_both(rows: MemoryRows, output: int) -> MemoryRows:
     """A few rows at random, some of each class among them."""
-    most = int(min(COUNTED, rows.n_rows, rows.room // rows.block.features.row_bytes + 1))
+    most = int(min(SOME, rows.n_rows, rows.room // rows.block.features.row_bytes + 1))
     block = rows.take(rows.draw(most))
     lacking = [k for k in (0, 1) if not (block.labels[output] == k).any()]
     firsts = np.array([find_first(rows, k, output) for k in lacking], dtype=np.intp)

@@ -84,7 +84,7 @@ def require_exact(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], name: 
     InputError
         Naming the file, the column and the value.
     """
-    least = {pl.Int64(): -_LARGEST_EXACT, pl.UInt64(): 0}
+    least: dict[pl.DataType, int] = {pl.Int64(): -_LARGEST_EXACT, pl.UInt64(): 0}
     for column, dtype in frame.schema.items():
         if dtype in least and schema[column] == pl.Float64:
             values = frame[column].drop_nulls()

@@ -210,6 +210,17 @@ def test_certify_measures_any_point():
     assert not newton.certify(objective, theta + 10).proved
 
 
+@pytest.mark.parametrize("size", [1e105, 1e135])
+def test_a_step_without_end_is_not_taken_into_the_value(size):
+    """The decrement of a column of such a size overflows when it is squared."""
+    rng = np.random.default_rng(28)
+    X = rng.integers(0, 5, (6, 12)).astype(float)
+    X[:, 4] *= size
+    block = Block(DenseFeatures(X), np.array([[1.0, 0, 0, 0, 0, 1]]), rng.uniform(1e-4, 3e-4, 6))
+    solution = fit(MemoryRows(block), SigmoidLoss(1), C=1.0, solver="newton")
+    assert 0 < solution.objective <= block.weights.sum() * math.log(2)
+
+
 def test_an_unknown_solver_is_refused():
     with pytest.raises(InputError, match="solver='lbfgs' is unknown: use one of auto, newton"):
         fit(rows_of(*random_table()), SigmoidLoss(1), solver="lbfgs")

@@ -180,7 +180,9 @@ def finish(
         theta = theta - objective.by_output(steps)
     if isinstance(objective.loss, SoftmaxLoss):
         theta = theta - theta.mean(axis=0)  # as at the optimum; only the penalty feels it
-    value = evaluation.value - 0.5 * free * np.array([p.decrement for p in points]) ** 2
+    # A step that is not taken may have an endless decrement.
+    gained = np.where(free, [point.decrement for point in points], 0.0)
+    value = evaluation.value - 0.5 * np.square(gained)
     if (free & (after > MEASURED_RHO)).any():
         evaluation = method.evaluate(objective, theta)
         points, more = method.measure(objective, theta, evaluation, tol)

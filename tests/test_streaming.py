@@ -19,6 +19,7 @@ from onelayer.rows import files
 from onelayer.solvers.solution import Progress
 from onelayer.streaming import Stage
 from onelayer.table import survey
+from onelayer.table.stream import open_stream
 from onelayer.thresholds.choice import ThresholdRule
 from onelayer.workspace import PREFIX
 
@@ -374,6 +375,22 @@ def test_the_next_start_clears_what_a_killed_one_left(loans, tmp_path):
 def test_what_cannot_be_is_said_in_one_line(loans, options, said):
     with pytest.raises(InputError, match=said):
         train(loans, **{"target": "granted", **options})
+
+
+def test_a_row_group_beyond_the_memory_is_refused_with_a_way_out(tmp_path):
+    rows = np.arange(400_000)
+    table = pl.DataFrame({f"x{j}": rows % (j + 2) / 2 for j in range(20)} | {"y": rows % 2 == 0})
+    old, new = tmp_path / "old.parquet", tmp_path / "new.parquet"
+    table.write_parquet(old, row_group_size=len(rows))
+    with pytest.raises(
+        InputError, match=r"old\.parquet: a row group .* MB, and 100 MB of"
+    ) as caught:
+        train(old, target="y", memory="100MB")
+    advice = str(caught.value).partition("smaller groups: ")[2]
+    for name, path in (("old", old), ("new", new)):
+        advice = advice.replace(f"'{name}.parquet'", repr(str(path)))
+    eval(advice, {"polars": pl})
+    assert 2 * open_stream(new).largest_piece <= 100e6
 
 
 def test_a_frame_has_no_need_of_memory(frame):

@@ -45,6 +45,15 @@ def test_another_question_has_another_answer(tmp_path):
         assert journal.once(other, partial(float, k)) == k
 
 
+def test_functions_of_one_line_that_differ_in_a_number_are_told_apart(tmp_path):
+    asked = [lambda block: block * 2.0, lambda block: block * 3.0]
+    asked += [lambda block: [2 * v for v in block], lambda block: [3 * v for v in block]]
+    asked += [lambda block, *, by=2.0: block * by, lambda block, *, by=3.0: block * by]
+    for k, task in enumerate(asked):
+        assert Journal(tmp_path / "a").once(task, partial(float, k)) == k
+    assert Journal(tmp_path / "a").once(asked[2], fail) == 2
+
+
 @pytest.mark.parametrize("asked", [open, "lock"])
 def test_what_has_no_value_is_asked_again(tmp_path, asked):
     import threading

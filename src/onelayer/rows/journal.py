@@ -12,7 +12,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from pathlib import Path
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -96,11 +96,14 @@ class _Question(pickle.Pickler):
     """Writes a function as what it is made of: name, code, and the values that it holds on to."""
 
     def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, CodeType):
+            parts = value.co_firstlineno, value.co_code, value.co_names, value.co_consts
+            return tuple, (parts,)
         if not isinstance(value, FunctionType):
             return NotImplemented
         held = [cell.cell_contents for cell in value.__closure__ or ()]
-        code, own = value.__code__, (value.__module__, value.__qualname__, value.__defaults__)
-        return tuple, ((*own, code.co_firstlineno, code.co_code, code.co_names, held),)
+        given = value.__defaults__, value.__kwdefaults__
+        return tuple, ((value.__module__, value.__qualname__, value.__code__, *given, held),)
 
 
 class _Values(pickle.Unpickler):

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from mixed_tables import make_mixed
 
-from onelayer import train
+from onelayer import train, workspace
 from onelayer.cli.progress import describe_stage
 from onelayer.errors import DataWarning, InputError
 from onelayer.judging import best_column
@@ -356,6 +356,24 @@ def test_the_next_start_clears_what_a_killed_one_left(loans, tmp_path):
     (left / "numbers").write_bytes(b"old")
     train(loans, target="granted", memory="200MB", cache=cache)
     assert not left.exists()
+
+
+def test_a_folder_that_was_there_stays(loans, tmp_path):
+    own, new = tmp_path / "own", tmp_path / "new"
+    own.mkdir()
+    for cache in (own, new):
+        train(loans, target="granted", memory="200MB", cache=cache)
+    assert list(own.iterdir()) == []
+    assert not new.exists()
+
+
+def test_another_version_does_not_go_on_with_what_is_left(tmp_path, monkeypatch):
+    folders = set()
+    for version in ("1.0", "1.1"):
+        monkeypatch.setattr(workspace, "__version__", version)
+        with workspace.open_workspace(tmp_path / "here", ["loans"], False) as own:
+            folders.add(own.folder)
+    assert len(folders) == 2
 
 
 @pytest.mark.parametrize(

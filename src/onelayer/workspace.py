@@ -1,8 +1,8 @@
 """A folder for what a long training keeps on disk: gone at its end, kept if it is killed.
 
-Each training has a folder of its own below a common one, named by what it is about (the table and
-all options), with a lock that ends with the process. So a training that starts anew can clear away
-what dead ones left, and one that resumes finds its own.
+Each training has a folder of its own below a common one, named by what it is about (the table, all
+options, the version of onelayer), with a lock that ends with the process. So a training that starts
+anew can clear away what dead ones left, and one that resumes finds its own.
 """
 
 import contextlib
@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from onelayer import __version__
 from onelayer.errors import InputError
 from onelayer.writing import replace_file
 
-LOCK, STATE = "lock", "state.json"
+LOCK, STATE, MADE = "lock", "state.json", "made"
 PREFIX = "training-"
 
 _open: list["Workspace"] = []
@@ -39,15 +40,20 @@ class Workspace:
     """
 
     def __init__(self, root: Path, about: object, resume: bool) -> None:
-        key = hashlib.sha256(json.dumps(about, sort_keys=True, default=repr).encode()).hexdigest()
+        told = json.dumps([__version__, about], sort_keys=True, default=repr)
+        key = hashlib.sha256(told.encode()).hexdigest()
         self.folder = root / f"{PREFIX}{key[:16]}"
         self.state: dict[str, Any] = {}
+        # Made by a training, perhaps by one that was killed, the common folder goes with the last.
+        self._made_root = not root.exists() or any(root.glob(f"{PREFIX}*/{MADE}"))
         with _naming(root):
             root.mkdir(parents=True, exist_ok=True)
             if not resume:
                 _clear(root)
             self.folder.mkdir(exist_ok=True)
             self._lock = _lock(self.folder)
+            if self._made_root:
+                (self.folder / MADE).touch()
         if self._lock is None:
             raise InputError(
                 f"{self.folder}: another training of the same table with the same options is under "
@@ -70,8 +76,9 @@ class Workspace:
             shutil.rmtree(self.folder, ignore_errors=True)
             if self._lock is not None:
                 os.close(self._lock)
-            with contextlib.suppress(OSError):  # others may have theirs there
-                self.folder.parent.rmdir()
+            if self._made_root:
+                with contextlib.suppress(OSError):  # others may have theirs there
+                    self.folder.parent.rmdir()
 
 
 @contextlib.contextmanager

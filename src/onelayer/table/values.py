@@ -73,13 +73,17 @@ def map_in_threads(function: Callable[[A], B], items: Sequence[A]) -> list[B]:
                 return
             try:
                 found[place] = function(items[place])
-            except Exception as error:
+            except Exception as error:  # those before it are begun; those behind are not needed
                 failed[place] = error
+                waiting.clear()
 
     helpers = min(pl.thread_pool_size(), len(items)) - 1
     with ThreadPoolExecutor(max(1, helpers)) as pool:
         others = [pool.submit(work) for _ in range(helpers)]
-        work()
+        try:
+            work()
+        finally:  # after Ctrl-C, too, the others begin no further item
+            waiting.clear()
     for other in others:
         other.result()
     if failed:

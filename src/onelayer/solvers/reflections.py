@@ -9,9 +9,8 @@ Array = NDArray[Any]
 
 Long = np.longdouble
 EPS = float(np.finfo(Long).eps)
-SUMMED = (
-    64 * 2.0**-52
-)  # of a value; what is left of a sum of others, as the rows hold it in float64
+# What is left of a column that is a sum of others, as the rows hold it in float64, of a value.
+SUMMED = 64 * 2.0**-52
 
 
 def triangle(B: Array) -> Array | None:

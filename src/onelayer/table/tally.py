@@ -72,9 +72,8 @@ class Tally:
     def count(self, column: pl.Series) -> None:
         """Count a batch's training rows."""
         holds_nan = column.dtype.is_float()
-        absent = (
-            np.isnan(column.to_numpy()).sum() if holds_nan else column.null_count()
-        )  # null is nan
+        # As an array, what is null is nan too.
+        absent = np.isnan(column.to_numpy()).sum() if holds_nan else column.null_count()
         self.missing += int(absent)
         if not self.is_counted:
             return

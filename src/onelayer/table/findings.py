@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SAMPLE_SEED = 0x5EED
 _EVERY_LOT = 2**64 - 1
+SPARE = 4  # one part in so many of the sample is taken in before it is drawn anew, which copies it
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class Sample:
         self._frames += frames
         self._numbers += numbers
         self._lots += lots
-        if sum(map(len, self._lots)) > 2 * self._size:
+        if sum(map(len, self._lots)) > self._size + self._size // SPARE:
             self._shrink()
 
     def _shrink(self) -> None:

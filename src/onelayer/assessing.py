@@ -122,15 +122,11 @@ def assess(
     Raises:
         InputError: There is no row; a column of costs is not there, or holds what is no number.
     """
-    kind = subject.weight_kind
-    protected = [
-        _Groups(column, kind == "sampling")
-        for column in subject.schema.columns
-        if column.role == "protected" and column.seen is not None
-    ]
+    protected = _list_groups(subject)
     moves = _Moves(subject) if drift and subject.reference is not None else None
     spent = None if subject.costs is None else _Spent(subject.costs)
-    ways: dict[str, Any] = {"weight_kind": kind, "run_rows": run_rows, "folder": folder}
+    ways: dict[str, Any] = {"run_rows": run_rows, "folder": folder}
+    ways["weight_kind"] = subject.weight_kind
     alone, scorer = subject.best_column, subject.scorer
     with (
         Judge(subject.threshold, **ways) as judge,
@@ -156,6 +152,15 @@ def assess(
         drift=None if moves is None or not moves.n else moves.conclude(),
         costs=None if spent is None or not spent.n else spent.conclude(),
     )
+
+
+def _list_groups(subject: Subject) -> list["_Groups"]:
+    """The audit of each protected column that the training has seen values of."""
+    return [
+        _Groups(column, subject.weight_kind == "sampling")
+        for column in subject.schema.columns
+        if column.role == "protected" and column.seen is not None
+    ]
 
 
 def _name_baseline(column: str, found: Evaluation) -> Baseline:

@@ -77,30 +77,8 @@ def _draw_both(rows: MemoryRows, output: int) -> MemoryRows:
     most = int(min(SOME, rows.n_rows, rows.room // rows.block.features.row_bytes + 1))
     block = rows.take(rows.draw(most))
     lacking = [k for k in (0, 1) if not (block.labels[output] == k).any()]
-    firsts = np.array([find_first(rows, k, output) for k in lacking], dtype=np.intp)
+    firsts = np.array([rows.find_class(k, output) for k in lacking], dtype=np.intp)
     return MemoryRows(stack_blocks([block, rows.take(firsts)]) if lacking else block, rows.n_jobs)
-
-
-def find_first(rows: MemoryRows, label: int, output: int = 0) -> int:
-    """The number of the first row of a class, which has one."""
-    first = 0
-    for place, n_rows in rows.map(_First(label, output)):
-        if place >= 0:
-            return first + place
-        first += n_rows
-    raise AssertionError("both classes are trained on")
-
-
-@dataclass(frozen=True)
-class _First:
-    """The place of a block's first row of a class, or -1, and how many rows it has."""
-
-    label: int
-    output: int
-
-    def __call__(self, block: Block) -> tuple[int, int]:
-        places = np.flatnonzero(block.labels[self.output] == self.label)
-        return (int(places[0]) if len(places) else -1), block.n_rows
 
 
 def hold_dependent(rows: MemoryRows, loss: Loss, fit_intercept: bool) -> MemoryRows:

@@ -210,10 +210,9 @@ def _learn(
     features, kind = to_features(schema.encode(raw)), settings.weight_kind
     block = rows.block(features, rows.trained)
     block = replace(block, weights=scale_weights(block.weights, kind))
-    naming = name_rows(schema, raw, rows.trained)
     balance = settings.balance(schema.target, sum_labels(block.labels[0], block.weights))
     weighed = block if balance is None else balance.weigh(block)
-    fitted, C, choice = _fit(weighed, n_jobs, settings, watch, naming)
+    fitted, C, choice = _fit(weighed, n_jobs, settings, watch, name_rows(schema, raw, rows.trained))
     solution = fitted if balance is None else balance.restore(fitted, block, n_jobs)
     settings = replace(settings, C=C)
     plain = MemoryRows(block, n_jobs)

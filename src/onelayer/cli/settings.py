@@ -20,7 +20,9 @@ def training_options(command: Command) -> Command:
     options = (
         *_options_of_columns(),
         table_options,
+        *_options_of_rows(),
         *_options_of_fit(),
+        *_options_of_descent(),
         *_options_of_threshold(),
         *_options_of_long_tables(),
     )
@@ -53,7 +55,7 @@ def _options_of_columns() -> list[Any]:
     ]
 
 
-def _options_of_fit() -> list[Any]:
+def _options_of_rows() -> list[Any]:
     return [
         click.option(
             "--holdout",
@@ -80,6 +82,11 @@ def _options_of_fit() -> list[Any]:
             callback=_read_whole,
             help="Of the draw of the holdout.  [default: 0]",
         ),
+    ]
+
+
+def _options_of_fit() -> list[Any]:
+    return [
         click.option(
             *("--C", "C"),
             metavar="C",
@@ -105,6 +112,11 @@ def _options_of_fit() -> list[Any]:
             callback=_read_positive,
             help="Largest distance from the optimum, in standard errors.  [default: 0.0001]",
         ),
+    ]
+
+
+def _options_of_descent() -> list[Any]:
+    return [
         click.option(
             "--learning-rate",
             metavar="RATE",

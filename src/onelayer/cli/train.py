@@ -80,25 +80,11 @@ def train(
     check_output(output, *inputs)
     _check_page(page, output, *inputs)
     with Progress(f"reading {table}") as progress:
-        source: Stream | WholeTable
-        cluster = options.pop("cluster", None)
-        long = cluster is not None or is_long(table, options)
-        judged = None if test is None else open_judged(test, names, na, long, options)
-        if long:
-            with reach(cluster, progress) as client:
-                options["client"] = client
-                model = train_streamed(table, names, na, progress, options)
-            facts = model.training
-            rows = facts.rows + facts.holdout_rows + facts.without_target
-            source = _open_again(table, names, na, options)
-        else:
-            source = WholeTable(read(table, names, na))
-            model = train_model(source.table, progress, options)
-            rows = source.rows
+        model, rows, shown = _learn(table, test, names, na, progress, options)
         size = save_model(model, output)
         if page is not None:
             progress.say("drawing the report")
-            page_size = write_page(model, judged or source, page, memory=options.get("memory"))
+            page_size = write_page(model, shown, page, memory=options.get("memory"))
     if as_json:
         print_json({**to_document(model, output), **({"report": page} if page else {})})
     else:
@@ -106,6 +92,33 @@ def train(
         lines += ["", *say_where(output, size)]
         lines += say_page(page, page_size) if page else []
         print_lines(lines, sys.stderr if output == STANDARD else None)
+
+
+def _learn(
+    table: str,
+    test: str | None,
+    names: tuple[str, ...],
+    na: tuple[str, ...],
+    progress: Progress,
+    options: dict[str, Any],
+) -> tuple["Model", int, "Stream | WholeTable"]:
+    """The model, how many rows the table has, and the table that a report is of."""
+    source: Stream | WholeTable
+    cluster = options.pop("cluster", None)
+    long = cluster is not None or is_long(table, options)
+    judged = None if test is None else open_judged(test, names, na, long, options)
+    if long:
+        with reach(cluster, progress) as client:
+            options["client"] = client
+            model = train_streamed(table, names, na, progress, options)
+        facts = model.training
+        rows = facts.rows + facts.holdout_rows + facts.without_target
+        source = _open_again(table, names, na, options)
+    else:
+        source = WholeTable(read(table, names, na))
+        model = train_model(source.table, progress, options)
+        rows = source.rows
+    return model, rows, judged or source
 
 
 def _check_page(page: str | None, output: str, *inputs: str | None) -> None:

@@ -28,20 +28,7 @@ def learn_more(
 ) -> None:
     """One call of `partial_fit`; see there."""
     _check_options(estimator)
-    table, target = validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        multi_output=True,
-        accept_large_sparse=True,
-        reset=_is_first(estimator),
-    )
-    weights = check_weights(sample_weight, table, some=False)
-    held = weights > 0
-    if not held.all():
-        table, target, weights = table[held], target[held], weights[held]
+    table, target, weights = _read_rows(estimator, X, y, sample_weight)
     labels = _read_labels(estimator, target, classes)
     if estimator.class_weight is not None:
         weights = weights * estimator._weigh_classes(target, weights)
@@ -71,6 +58,25 @@ def begin_after_fit(estimator: Any, rows: MemoryRows) -> None:
     else:
         weight = rows.reduce(lambda block: float(block.weights.sum()))
     estimator._stream, estimator._fitted = None, (rows.n_rows, weight)
+
+
+def _read_rows(
+    estimator: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[Any, Array, Array]:
+    """Table, target and weights of the rows that have a weight."""
+    table, target = validate_data(
+        estimator,
+        X,
+        y,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        multi_output=True,
+        accept_large_sparse=True,
+        reset=_is_first(estimator),
+    )
+    weights = check_weights(sample_weight, table, some=False)
+    held = weights > 0
+    return (table, target, weights) if held.all() else (table[held], target[held], weights[held])
 
 
 def _is_first(estimator: Any) -> bool:

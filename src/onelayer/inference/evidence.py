@@ -66,10 +66,8 @@ class Evidence:
         if not 0 < level < 1:
             raise InputError(f"level is {level!r}: expected a number above 0 and below 1")
         kind = settle_kind(errors, clusters is not None, self.weight_kind)
-        features, codes = self._settle_names(names), None
-        if clusters is not None:
-            codes = number_clusters(clusters, self.rows.n_rows, self.held)
-        n_clusters = None if codes is None else int(codes.max()) + 1
+        features = self._settle_names(names)
+        codes, n_clusters = self._number(clusters)
         refusal = refuse_errors(solution, self._size, self._has_corners)
         kind = "none" if refusal else kind
         with single_threaded_blas():
@@ -96,6 +94,13 @@ class Evidence:
             reference=self._name_outputs()[0] if isinstance(self.loss, SoftmaxLoss) else None,
             notes=tuple(note for note in (refusal, *notes, self.remark) if note),
         )
+
+    def _number(self, clusters: Any) -> tuple[NDArray[np.intp] | None, int | None]:
+        """The number of each row's cluster, and how many there are."""
+        if clusters is None:
+            return None, None
+        codes = number_clusters(clusters, self.rows.n_rows, self.held)
+        return codes, int(codes.max()) + 1
 
     @property
     def _size(self) -> int:

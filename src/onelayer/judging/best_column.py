@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onelayer.blocks import Block, stack_blocks
-from onelayer.far_rows import find_first
 from onelayer.features.dense import DenseFeatures
 from onelayer.features.mixed import MixedFeatures
 from onelayer.fitting import fit
@@ -71,7 +70,7 @@ def _draw(
     drawn = stack_blocks([pick(rows.take(part)) for part in parts])
     for label in (0, 1):
         if not (drawn.labels[0] == label).any():
-            first = pick(rows.take(np.array([find_first(rows, label)])))
+            first = pick(rows.take(np.array([rows.find_class(label)])))
             drawn = stack_blocks([drawn.take(np.arange(1, drawn.n_rows)), first])
     return replace(drawn, weights=drawn.weights / drawn.weights.mean())
 

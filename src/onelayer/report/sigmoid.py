@@ -35,18 +35,6 @@ def draw_sigmoid(
     grid = np.linspace(low, high, 97)
     cut = float(np.clip(_to_logit(threshold), low, high))
     curve = tuple(zip(grid.tolist(), np.asarray(sigmoid(grid)).tolist()))
-    sheet = make_sheet(
-        ["z from", "to", f"rows of {names[0]}", f"of {names[1]}"],
-        [
-            [
-                fixed(edges[k], 2),
-                fixed(edges[k + 1], 2),
-                percent(shares[0][k]),
-                percent(shares[1][k]),
-            ]
-            for k in range(BARS)
-        ],
-    )
     return Chart(
         name="sigmoid",
         title="The sigmoid, and where the rows lie on it",
@@ -63,10 +51,17 @@ def draw_sigmoid(
             Line("guide", ((cut, 0.0), (cut, 1.0)), f"threshold {fixed(threshold, 3)}"),
             Line("main", curve, "sigmoid"),
         ),
-        sheet=sheet,
+        sheet=make_sheet(
+            ["z from", "to", f"rows of {names[0]}", f"of {names[1]}"],
+            [_list_bar(edges[k : k + 2], [share[k] for share in shares]) for k in range(BARS)],
+        ),
         caption="Each class is drawn as shares of its own rows, the one from above, the other from "
         "below. The less they overlap, the better the model tells them apart.",
     )
+
+
+def _list_bar(edges: NDArray[np.float64], shares: list[float]) -> list[str]:
+    return [*(fixed(edge, 2) for edge in edges), *map(percent, shares)]
 
 
 def _find_span(logits: NDArray[np.float64], threshold: float) -> tuple[float, float]:

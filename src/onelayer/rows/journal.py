@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 PROTOCOL = 4  # with which arrays come back in memory of their own, where it begins as NumPy's does
-MOST_BYTES = 1 << 26  # a larger sum, a Hessian of thousands of columns, is summed again
+MOST_BYTES = 1 << 24  # a larger sum, a Hessian of over a thousand columns, is summed again
 _ARRAYS = {"_reconstruct", "scalar", "ndarray", "dtype"}  # what NumPy's own values are made by
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import islice
 from typing import Any, TypeVar
@@ -140,6 +140,15 @@ class MemoryRows:
         other.block = block
         return other
 
+    def find_class(self, label: int, output: int = 0) -> int:
+        """The number of the first row of a class, which has one."""
+        first = 0
+        for place, n_rows in self.map(_First(label, output)):
+            if place >= 0:
+                return first + place
+            first += n_rows
+        raise AssertionError("both classes are trained on")
+
     def take(self, numbers: NDArray[np.intp]) -> Block:
         """The rows of these numbers, copied."""
         return self.block.take(numbers)
@@ -178,6 +187,18 @@ class MemoryRows:
         """
         edges = np.arange(k + 1) * self.n_rows // k
         return np.random.default_rng(seed).integers(edges[:-1], edges[1:])
+
+
+@dataclass(frozen=True)
+class _First:
+    """The place of a block's first row of a class, or -1, and how many rows it has."""
+
+    label: int
+    output: int
+
+    def __call__(self, block: Block) -> tuple[int, int]:
+        places = np.flatnonzero(block.labels[self.output] == self.label)
+        return (int(places[0]) if len(places) else -1), block.n_rows
 
 
 class DrawnRows(MemoryRows):

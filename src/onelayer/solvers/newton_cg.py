@@ -112,8 +112,7 @@ def solve(
         watch(state.history[-1])
         if all(state.status):
             break
-        moving = np.array([not word for word in state.status])
-        found = _move(rules, place, step, moving)
+        found = _move(rules, place, step, np.array([not word for word in state.status]))
         if found is None:
             state = replace(state, status=tuple(word or "stalled" for word in state.status))
             break
@@ -126,9 +125,8 @@ def solve(
             passes=state.passes + 1,
             iteration=state.iteration + 1,
         )
-    seconds = time.perf_counter() - began
     state = replace(state, history=(*before, *state.history))
-    solution = second_order.finish(_METHOD, objective, state, tol, seconds)
+    solution = second_order.finish(_METHOD, objective, state, tol, time.perf_counter() - began)
     return _prove_by_factor(objective, solution, tol)
 
 

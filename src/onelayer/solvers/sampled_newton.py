@@ -30,12 +30,7 @@ from onelayer.certificate import (
     combine,
     no_certificate,
 )
-from onelayer.coordinates import (
-    Coordinates,
-    measure_columns,
-    shift_rows,
-    standard_coordinates,
-)
+from onelayer.coordinates import Coordinates, measure_columns, shift_rows
 from onelayer.loss import Loss
 from onelayer.objective import Evaluation, Objective
 from onelayer.rows.memory import MemoryRows
@@ -43,15 +38,10 @@ from onelayer.solvers import newton
 from onelayer.solvers.factor import Factor, factor
 from onelayer.solvers.line_search import ROUNDING, search
 from onelayer.solvers.newton import add_gauge
-from onelayer.solvers.rough import RoughObjective, look_at, may_be_rough
-from onelayer.solvers.sample import (
-    Sample,
-    count_drawn,
-    draw_sample,
-    lighten,
-    standardise,
-)
-from onelayer.solvers.sampled_start import ROWS_PER_PARAMETER, hold_back, start_from_sample
+from onelayer.solvers.rough import look_at
+from onelayer.solvers.sample import count_drawn, draw_sample
+from onelayer.solvers.sampled_problem import Problem, make_problem, measure_sampled
+from onelayer.solvers.sampled_start import ROWS_PER_PARAMETER, start_from_sample
 from onelayer.solvers.second_order import MESSAGES, RELATIVE_GAP, Point, Watch, to_solution
 from onelayer.solvers.solution import Progress, Solution
 
@@ -102,25 +92,6 @@ class State:
     status: str = ""
 
 
-@dataclass(frozen=True)
-class Problem:
-    """The objective over all rows, the sample at its own weights, and the factored Hessian.
-
-    Attributes
-    ----------
-    sample: the objective over the sample's rows at their own weights; its Hessian is a lower bound.
-    scaled: the same with weights that stand for all rows, and held back (see `hold_back`).
-    rough: the objective for the passes before the last; None where it will not do.
-    scale: how many rows a row of the sample stands for.
-    """
-
-    objective: Objective
-    sample: Objective
-    scaled: Objective
-    rough: RoughObjective | None
-    scale: float
-
-
 def suits(rows: MemoryRows, loss: Loss) -> bool:
     """Whether a sample of the rows is a good guide to all of them."""
     parameters = loss.n_outputs * (rows.n_columns + 1) // loss.groups
@@ -150,10 +121,10 @@ def solve(
     with np.errstate(invalid="ignore"):  # infinite values are found below
         sample = draw_sample(rows, loss)
         if where is None:
-            where = _measure(rows, sample, fit_intercept, loss.groups < loss.n_outputs)
+            where = measure_sampled(rows, sample, fit_intercept, loss.groups < loss.n_outputs)
     rows, where = shift_rows(rows, where)
     objective = Objective(rows, loss, C, where)
-    problem = _make_problem(objective, sample)
+    problem = make_problem(objective, sample)
     theta, factors = _start(problem, start)
     state = init(problem, theta, factors, tol)
     watch = watch or (lambda progress: None)
@@ -334,38 +305,6 @@ def _guess_leverage(problem: Problem, state: State, k: int) -> float:
         leverage = float(1 / np.sqrt(state.evaluation.least_curvature[k]))
     m = newton.largest_leverage(problem.objective, state.evaluation, k, state.factors[k])
     return min(leverage, math.sqrt(problem.scale) * m)
-
-
-def _measure(rows: MemoryRows, sample: Sample, fit_intercept: bool, softmax: bool) -> Coordinates:
-    """Coordinates from the sample, unless a column that is constant there is to be frozen.
-
-    A column of zeros needs no care: its slope is exactly 0. Another constant may be one for all
-    rows, and then its weight must not move.
-    """
-    where = measure_columns(lighten(sample), fit_intercept)
-    if softmax:  # some class is nearly sure not to be a row's: only the columns' box bounds m
-        return measure_columns(rows, fit_intercept)
-    if (where.frozen[:-1] & (where.low != 0)).any():
-        return measure_columns(rows, fit_intercept)
-    frozen = np.append(np.zeros(rows.n_columns, dtype=bool), not fit_intercept)
-    weight = rows.reduce(lambda block: float(block.weights.sum()))
-    return replace(where, frozen=frozen, weight=weight, sampled=True)
-
-
-def _make_problem(objective: Objective, sample: Sample) -> Problem:
-    loss, C, where = objective.loss, objective.C, objective.where
-    plain, _ = shift_rows(sample.plain, where)
-    scaled, _ = shift_rows(sample.scaled, where)
-    own, all_rows = Objective(plain, loss, C, where), Objective(scaled, loss, C, where)
-    single = standardise(sample.scaled, where)
-    if single is not None:
-        all_rows = Objective(single, loss, C, standard_coordinates(where))
-        all_rows.penalty = objective.penalty
-    all_rows = hold_back(all_rows, objective.rows.n_rows)
-    if may_be_rough(all_rows):
-        all_rows = RoughObjective(all_rows)
-    rough = RoughObjective(objective) if may_be_rough(objective) else None
-    return Problem(objective, own, all_rows, rough, sample.scale)
 
 
 def _start(problem: Problem, given: tuple[Array, Array] | None) -> tuple[Array, tuple[Factor, ...]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onelayer.certificate import box_bound
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation
-from onelayer.solvers.factor import factor, flat_directions
+from onelayer.solvers.factor import Factor, factor, flat_directions
 from onelayer.solvers.newton import FLAT
 from onelayer.solvers.penalised import Penalised
 from onelayer.solvers.second_order import EPS, RELATIVE_GAP, Point, rounding
@@ -67,26 +67,42 @@ def prove(
     bent = _balance(problem, evaluation, theta, flat, g, kept) if flat.size else g
     if bent is None:
         return None
-    right = bent[own]
-    d = decomposed.solve(right)
-    d = d + decomposed.solve(right - reduced @ d)
-    rest = right - reduced @ d
-    if not decomposed.full and not _is_noise(problem, evaluation, rest, kept[own]):
+    full = decomposed.full and not len(others)
+    point = _measure(problem, evaluation, theta, reduced, decomposed, bent[own], kept[own], full)
+    if point is None or full:
+        return point
+    return point if is_held(problem, evaluation, theta, flat, bent, kept, point) else None
+
+
+def _measure(
+    problem: Penalised,
+    evaluation: Evaluation,
+    theta: Array,
+    M: Array,
+    decomposed: Factor,
+    g: Array,
+    kept: NDArray[np.intp],
+    full: bool,
+) -> Point | None:
+    """The point of the Hessian M (d, d) and the subgradient g (d,) over the parameters `kept`.
+
+    None where g has a part outside the range of M that is no rounding. `full`: nothing is flat.
+    """
+    objective = problem.objective
+    d = decomposed.solve(g)
+    d = d + decomposed.solve(g - M @ d)
+    rest = g - M @ d
+    if not decomposed.full and not _is_noise(problem, evaluation, rest, kept):
         return None
-    inverse = np.zeros_like(H)
-    inverse[np.ix_(kept[own], kept[own])] = decomposed.inverse
+    inverse = np.zeros((theta.size, theta.size))
+    inverse[np.ix_(kept, kept)] = decomposed.inverse
     centre = _centre_length(problem, inverse)
     bias = objective.where.weight * (0.25 if objective.n_outputs == 1 else 1.0)  # at most
-    lost = 8 * EPS * (bias * centre**2 + len(own) / decomposed.condition)
-    full = decomposed.full and not len(others)
+    lost = 8 * EPS * (bias * centre**2 + len(M) / decomposed.condition)
     m = _longest_row(problem, evaluation, inverse, full) * (1 + lost)
     hidden = rounding(objective, theta, evaluation, 0, bias, m, centre)
-    squared = max(float(right @ d + rest @ d), 0.0)
-    decrement = (1 + lost) * math.sqrt(squared) + hidden
-    point = Point(decrement, m, hidden, d)
-    if full or is_held(problem, evaluation, theta, flat, bent, kept, point):
-        return point
-    return None
+    squared = max(float(g @ d + rest @ d), 0.0)
+    return Point((1 + lost) * math.sqrt(squared) + hidden, m, hidden, d)
 
 
 def _balance(

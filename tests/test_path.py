@@ -134,7 +134,8 @@ def test_several_outputs():
 def test_the_scikit_learn_door():
     X, y = draw(7)
     names = np.array(["no", "yes"])[y]
-    path = one_layer_path(X, names, Cs=[0.03, 0.3], l1_ratio=0.8, class_weight="balanced")
+    options = {"Cs": [0.03, 0.3], "l1_ratio": 0.8, "class_weight": "balanced", "tol": 1e-8}
+    path = one_layer_path(X, names, **options)
     network = OneLayerClassifier(C=0.3, l1_ratio=0.8, class_weight="balanced", tol=1e-8)
     network.fit(X, names)
     np.testing.assert_allclose(path.coefs[1], network.coef_, atol=1e-6)

@@ -59,6 +59,15 @@ def test_what_a_pass_says_is_the_same():
         np.testing.assert_allclose(getattr(b, name), expected, rtol=1e-9, atol=level)
 
 
+def test_the_bend_is_the_second_difference_of_slopes():
+    _, _, _, plain = make(np.float64, True)
+    copied, rng = copy_standardised(plain), np.random.default_rng(3)
+    theta, d = (np.where(plain.where.frozen, 0, rng.normal(size=(1, 7))) for _ in range(2))
+    before, at, after = (copied.evaluate(theta + h * d, hessian=True) for h in (-1e-3, 0.0, 1e-3))
+    second = (before.gradient - 2 * at.gradient + after.gradient)[0] / 1e-6
+    np.testing.assert_allclose(copied.bend(at, d[0]), second / 2, rtol=1e-4, atol=1e-5)
+
+
 def test_another_strength_is_another_penalty():
     _, _, _, plain = make(np.float64, True)
     theta = np.where(plain.where.frozen, 0, 1.0) * np.ones((1, 7))

@@ -74,6 +74,7 @@ class Evaluation:
     miss: (groups,), sum of (s (A - Y))^2, the scale of rounding in the gradient.
     least_curvature: (groups,), see `Loss.least_curvature`.
     least_margin: (groups,), above 0 when every row with a weight is on the right side.
+    third: (n,), the slope of each row's weighted curvature by its logit, where few rows are held.
     """
 
     value: Array
@@ -85,6 +86,7 @@ class Evaluation:
     hessian: Array | None = None
     diagonal: Array | None = None
     bias_curvature: Array | None = None
+    third: Array | None = None
 
 
 class Objective:

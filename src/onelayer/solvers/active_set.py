@@ -37,10 +37,11 @@ def factor_independent(H: Array, k: NDArray[np.intp], curved: Array) -> Array | 
     """The Cholesky factor of H over the parameters k; None where they depend on each other."""
     if not len(k):
         return np.zeros((0, 0))
-    own = H[k[:, None], k].T  # in the order that LAPACK reads and may write over
+    own = H.take(k, axis=0).take(k, axis=1).T  # in the order that LAPACK reads and may write over
     root, failed = lapack.dpotrf(own, lower=1, overwrite_a=1)
-    dependent = failed or (np.square(root.diagonal()) <= DEPENDENT * curved[k]).any()
-    return None if dependent else np.asarray(root)
+    if failed or np.logical_or.reduce(np.square(root.diagonal()) <= DEPENDENT * curved[k]):
+        return None
+    return np.asarray(root)
 
 
 def solve_root(root: Array, right: Array) -> Array:

@@ -31,6 +31,7 @@ LIFT = 3e-16  # share added to the diagonal; 100 times as much until the factor 
 STEEP = 0.3  # of the zeros that could move downhill, those this near the steepest may leave at once
 SETTLED = 1e-14  # a fall of Q below this share of its terms is rounding
 WALKED = 600  # parameters at most that a walk serves, whose steps cost the square of them
+SHORT = 100  # parameters of which picking those that are not 0 takes longer than a product
 ASTRAY = 2  # guesses in a row with no fewer signs to change
 
 
@@ -92,10 +93,9 @@ def _guess_on(
         target[kept] = solve_root(root, -(c + kappa * signs)[kept])
         there = c + _times(H, target)
         over = np.abs(there) - kappa
-        wrong = np.where(signs == 0, over > SUMMED * float(size @ np.abs(target)) * size, False)
+        wrong = (signs == 0) & (over > SUMMED * float(size @ np.abs(target)) * size) & ~spare
         wrong |= (signs * target < 0) & ~free
-        wrong &= ~spare
-        count = int(wrong.sum())
+        count = int(np.count_nonzero(wrong))
         if not count:  # once more for the digits that H x took from c
             left = slope + _times(H, target - x) + kappa * signs
             target[kept] -= solve_root(root, left[kept])
@@ -138,8 +138,8 @@ def diagonal(H: Array | RowsHessian) -> Array:
 
 def _times(H: Array | RowsHessian, x: Array) -> Array:
     """H x for an x that may be mostly 0."""
-    if isinstance(H, RowsHessian):
-        return H @ x
+    if isinstance(H, RowsHessian) or len(x) <= SHORT:
+        return np.asarray(H @ x)
     held = np.flatnonzero(x)
     return np.asarray(H @ x if 3 * len(held) > len(x) else x[held] @ H[held])
 

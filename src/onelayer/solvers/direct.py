@@ -178,13 +178,19 @@ def _discriminate(problem: Problem, point: Point, fit_intercept: bool) -> Point 
     are normal with one covariance, is that step times 1 / (1 - R^2) (docs/mathematics.md, part 10).
     """
     explained = point.decrement**2 / problem.weight
-    stretch = 1 / max(1 - explained, 1 / FARTHEST)
-    theta = point.theta - stretch * point.direction
-    if fit_intercept:  # halfway between the classes' means, the odds are those of the base rate
-        rate = 1 / (1 + math.exp(-point.theta[-1]))
-        theta[-1] = point.theta[-1] - stretch * (0.5 - rate) * explained / (rate * (1 - rate))
+    theta = stretch_step(point.theta, point.direction, explained, fit_intercept)
     after = measure(problem, theta)
     return after if lowers(point, after) else None
+
+
+def stretch_step(theta: Array, direction: Array, explained: float, fit_intercept: bool) -> Array:
+    """The discriminant (D,) from the base rate's Newton step, which explains a share R^2."""
+    stretch = 1 / max(1 - explained, 1 / FARTHEST)
+    leap = theta - stretch * direction
+    if fit_intercept:  # halfway between the classes' means, the odds are those of the base rate
+        rate = 1 / (1 + math.exp(-theta[-1]))
+        leap[-1] = theta[-1] - stretch * (0.5 - rate) * explained / (rate * (1 - rate))
+    return np.asarray(leap)
 
 
 def step(problem: Problem, point: Point) -> Point | None:

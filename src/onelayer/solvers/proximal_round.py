@@ -109,7 +109,7 @@ def lower_bound(part: Penalised, state: State) -> tuple[Array, State]:
     if isinstance(state.H, RowsHessian):
         summed = part.objective.evaluate(state.theta, hessian=True).hessian
         assert summed is not None
-        return summed[0], replace(state, passes=state.passes + 1, summed=True)
+        return summed[0], state._replace(passes=state.passes + 1, summed=True)
     if state.exact:
         return state.H, state
     if state.part is not None:

@@ -6,8 +6,8 @@ anew only when the steps stop shrinking. Long tables take it from a random tenth
 """
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from onelayer.blocks import Block
 from onelayer.objective import Evaluation
 from onelayer.solvers.corners import minimise
 from onelayer.solvers.costs import FACTOR_FLOPS
+from onelayer.solvers.leap import bend, discriminate
 from onelayer.solvers.penalised import Penalised, shift_classes
 from onelayer.solvers.rows_hessian import RowsHessian, look
 from onelayer.solvers.sample import Sample, draw_sample, thin
@@ -38,8 +39,7 @@ LEVEL = 1e-13  # share of the objective that rounding may add to it along a step
 PASS, ROW, VALUE, DENSE, SPARSE = 2e-4, 2e-8, 2e-9, 1e-10, 5e-9
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """Where the steps stand.
 
     Attributes
@@ -89,7 +89,7 @@ def begin_from_sample(problem: Penalised, theta: Array, cold: bool) -> State:
         found = take_hessian(scaled, found)
     evaluation = problem.objective.evaluate(found.theta)
     state = State(found.theta, evaluation, found.H, False, found.theta, passes=1)
-    return replace(state, part=problem.with_rows(sample.plain))
+    return state._replace(part=problem.with_rows(sample.plain))
 
 
 def _solve_sample(problem: Penalised, scaled: Penalised, sample: Sample, theta: Array) -> State:
@@ -173,7 +173,7 @@ def descend(problem: Penalised, state: State, until: float) -> State:
         if state.stuck and not isinstance(state.H, RowsHessian):
             break
         if state.stuck:
-            state = take_hessian(problem, replace(state, stuck=False, idle=0, summed=True))
+            state = take_hessian(problem, state._replace(stuck=False, idle=0, summed=True))
         else:
             state = move(problem, state)
         if not state.stuck:
@@ -187,11 +187,11 @@ def aim(problem: Penalised, state: State, until: float = 0.0) -> State:
     found = _aim(problem, state)
     if state.fresh and math.isfinite(before):
         sharp = min(max(found.decrement / before, SHARP), 1.0)
-    if not state.exact and is_poor(problem, before, replace(found, sharp=sharp), until):
+    if not state.exact and is_poor(problem, before, found._replace(sharp=sharp), until):
         found = _aim(problem, take_hessian(problem, state))
     idle = 0 if found.decrement <= 0.5 * before else state.idle
     stuck = idle >= PATIENCE or state.steps >= MOST_STEPS
-    return replace(found, idle=idle, stuck=stuck, sharp=sharp)
+    return found._replace(idle=idle, stuck=stuck, sharp=sharp)
 
 
 def is_poor(problem: Penalised, before: float, found: State, until: float) -> bool:
@@ -214,25 +214,25 @@ def _aim(problem: Penalised, state: State) -> State:
     curved = float(d @ (state.H @ d))
     # A Hessian that was bent, and no longer curves upwards, says nothing of how far the end is.
     decrement = math.inf if curved < 0 and not state.exact else math.sqrt(max(curved, 0.0))
-    return replace(state, target=target.reshape(state.theta.shape), decrement=decrement)
+    return state._replace(target=target.reshape(state.theta.shape), decrement=decrement)
 
 
 def take_hessian(problem: Penalised, state: State) -> State:
     """The Hessian at theta: one pass."""
-    unaimed = replace(state, decrement=math.inf)
+    unaimed = state._replace(decrement=math.inf)
     if is_applied(problem) and not state.summed:
         evaluation, H = look(problem.objective, state.theta)
         passes = state.passes + 1
-        return replace(unaimed, evaluation=evaluation, H=H, exact=True, passes=passes)
+        return unaimed._replace(evaluation=evaluation, H=H, exact=True, passes=passes)
     evaluation = problem.objective.evaluate(state.theta, hessian=True)
-    return _with_hessian(problem, replace(unaimed, evaluation=evaluation, passes=state.passes + 1))
+    return _with_hessian(problem, unaimed._replace(evaluation=evaluation, passes=state.passes + 1))
 
 
 def _with_hessian(problem: Penalised, state: State) -> State:
     assert state.evaluation.hessian is not None
     H = pin_biases(problem, state.evaluation.hessian[0])
     evaluation = replace(state.evaluation, hessian=None)
-    return replace(state, evaluation=evaluation, H=H, exact=True)
+    return state._replace(evaluation=evaluation, H=H, exact=True)
 
 
 def move(problem: Penalised, state: State) -> State:
@@ -242,23 +242,34 @@ def move(problem: Penalised, state: State) -> State:
     value = problem.value(state.evaluation, state.theta)
     gained = float((kappa * (np.abs(state.target) - np.abs(state.theta))).sum())
     slope = float((problem.objective.by_output(state.evaluation.gradient) * d).sum()) + gained
-    length, passes = 1.0, state.passes
+    length, passes, leap = 1.0, state.passes, find_leap(problem, state)
     while length > SHORTEST:
         theta = state.target if length == 1 else state.theta + length * d
-        theta = shift_classes(problem, theta)
+        theta = shift_classes(problem, theta) if leap is None else leap
         with np.errstate(over="ignore", invalid="ignore"):  # far too long a step is no step
             evaluation = problem.objective.evaluate(theta, hessian=cheap)
             after = problem.value(evaluation, theta)
         passes += 1
         if after <= value + max(1e-4 * length * slope, LEVEL * abs(value) * (length == 1)):
             idle = state.idle + 1 if after > value - LEVEL * abs(value) else 0
-            moved = replace(state, passes=passes, steps=state.steps + 1, length=length, idle=idle)
-            moved = replace(moved, fresh=state.exact)
+            moved = state._replace(passes=passes, steps=state.steps + 1, length=length, idle=idle)
+            moved = moved._replace(fresh=state.exact)
             return _arrive(problem, moved, theta, evaluation)
-        length *= _shorten(value, after, slope, evaluation, d, gained, length)
+        if leap is None:
+            length *= _shorten(value, after, slope, evaluation, d, gained, length)
+        leap = None
     if state.exact:
-        return replace(state, passes=passes, stuck=True)
-    return take_hessian(problem, replace(state, passes=passes))
+        return state._replace(passes=passes, stuck=True)
+    return take_hessian(problem, state._replace(passes=passes))
+
+
+def find_leap(problem: Penalised, state: State) -> Array | None:
+    """A point that is likely nearer the end than the target; None where there is none."""
+    if not state.exact or isinstance(state.H, RowsHessian):
+        return None
+    if not state.theta[:, :-1].any():
+        return discriminate(problem, state.theta, state.target, state.decrement)
+    return bend(problem, state.evaluation, state.H, state.theta, state.target)
 
 
 def _shorten(
@@ -281,10 +292,10 @@ def _shorten(
 def _arrive(problem: Penalised, state: State, theta: Array, evaluation: Evaluation) -> State:
     """The state at the step's end, with its Hessian or the old one bent to the slopes' change."""
     if isinstance(state.H, RowsHessian):
-        return take_hessian(problem, replace(state, theta=theta))
+        return take_hessian(problem, state._replace(theta=theta))
     s = (theta - state.theta).ravel()
     y = evaluation.gradient[0] - state.evaluation.gradient[0]
-    state = replace(state, theta=theta, evaluation=evaluation)
+    state = state._replace(theta=theta, evaluation=evaluation)
     if evaluation.hessian is not None:
         return _with_hessian(problem, state)
     Hs = state.H @ s
@@ -292,7 +303,7 @@ def _arrive(problem: Penalised, state: State, theta: Array, evaluation: Evaluati
     H, noise = state.H, float(np.abs(s) @ slope_rounding(problem, evaluation))
     if 0.05 * straight < bent < 20 * straight and bent > TELLING * noise:
         H = H + np.outer(y, y / bent) - np.outer(Hs, Hs / straight)
-    return replace(state, H=H, exact=False)
+    return state._replace(H=H, exact=False)
 
 
 def _no_pass() -> Evaluation:

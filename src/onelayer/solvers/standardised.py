@@ -38,8 +38,9 @@ class StandardisedObjective(Objective):
         A, s = self._A, self._weights
         margin = self._sign * (theta[0] @ A)
         loss, miss, curvature = margin_terms(margin)
-        miss *= s
         curvature *= s
+        third = self._sign * (2 * miss - 1) * curvature if hessian else None
+        miss *= s
         total = np.array([loss @ s])
         held = s > 0
         return Evaluation(
@@ -50,8 +51,14 @@ class StandardisedObjective(Objective):
             least_curvature=np.array([curvature.min(where=held, initial=np.inf)]),
             least_margin=np.array([margin.min(where=held, initial=np.inf)]),
             hessian=self._curve(curvature)[None] if hessian else None,
+            third=third,
             bias_curvature=np.array([[curvature.sum()]]),
         )
+
+    def bend(self, evaluation: Evaluation, d: Array) -> Array:
+        """What the third derivative adds to the slope along d (D,), T[d, d] / 2: (D,)."""
+        assert evaluation.third is not None
+        return np.asarray(0.5 * (self._A @ (evaluation.third * np.square(d @ self._A))))
 
     def _curve(self, curvature: Array) -> Array:
         half = self._A * np.sqrt(curvature)

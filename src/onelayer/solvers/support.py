@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onelayer.certificate import box_bound
 from onelayer.loss import SoftmaxLoss
 from onelayer.objective import Evaluation
+from onelayer.solvers.active_set import factor_independent, solve_root
 from onelayer.solvers.factor import Factor, factor, flat_directions
 from onelayer.solvers.newton import FLAT
 from onelayer.solvers.penalised import Penalised
@@ -57,6 +58,8 @@ def prove(
     M = M + shifts @ (np.diag(M).mean() * shifts.T)
     slopes = objective.by_output(evaluation.gradient)
     g = subgradient(problem, slopes, theta).ravel()[kept]
+    if not shifts.size:
+        g = shorten(M, g, _freedom(problem, evaluation, theta).reshape(-1, 2)[kept])
     kappa = np.tile(problem.kappa, len(alive))[kept]
     firsts, others = find_twins(M, slopes.ravel()[kept], kappa)
     own = np.delete(np.arange(len(kept)), others)
@@ -72,6 +75,27 @@ def prove(
     if point is None or full:
         return point
     return point if is_held(problem, evaluation, theta, flat, bent, kept, point) else None
+
+
+def shorten(M: Array, g: Array, free: Array) -> Array:
+    """The subgradient that is shortest in the norm of M^-1, as far as those at 0 may choose.
+
+    g (D,) is a subgradient, `free` (D, 2) the bounds of each. With g_z = M_zs M_ss^-1 g_s at the
+    zeros z, the square of its length is g_s' M_ss^-1 g_s: that of the others s alone.
+
+    >>> M, free = np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([[1.0, 1.0], [-1.0, 1.0]])
+    >>> shorten(M, np.array([1.0, 0.0]), free).round(9).tolist()
+    [1.0, 0.5]
+    """
+    fixed = free[:, 0] == free[:, 1]
+    held, zeros = np.flatnonzero(fixed), np.flatnonzero(~fixed)
+    root = factor_independent(M, held, np.diag(M)) if len(zeros) else None
+    if root is None:
+        return g
+    chosen = g.copy()
+    best = M[zeros[:, None], held] @ solve_root(root, g[held])
+    chosen[zeros] = np.clip(best, free[zeros, 0], free[zeros, 1])
+    return chosen
 
 
 def _measure(

@@ -25,9 +25,12 @@ def find_twins(H: Array, slope: Array, kappa: Array) -> tuple[NDArray[np.intp], 
     >>> firsts.tolist(), others.tolist()
     ([0], [1])
     """
-    curved = np.diag(H)
-    order = np.argsort(curved, kind="stable")
-    near = np.flatnonzero(np.diff(curved[order]) <= ALIKE * curved[order[1:]])
+    curved = H.diagonal()
+    order = curved.argsort(kind="stable")
+    ascending = curved[order]
+    near = np.flatnonzero(ascending[1:] - ascending[:-1] <= ALIKE * ascending[1:])
+    if not len(near):
+        return near, near
     first, others, size = order.copy(), list[int](), np.sqrt(curved)
     for k in near:
         i, j = first[k], order[k + 1]

@@ -196,12 +196,16 @@ def _walk_directly(problem):
             if point.rho < math.inf and not point.drift:
                 near = direct.follow(table, point, point.theta - point.direction)
                 yield _claim_directly(problem, table, near.theta, near.gap, near.rho)
-                end = direct.look_ahead(near)
-                # Proved in the norm of the Hessian where the step began, judged in that at its end.
-                rho = end.rho * math.exp(near.m * near.rho) if end.rho <= near.rho else math.inf
-                gap = end.gap if rho < math.inf else math.inf
-                yield _claim_directly(problem, table, near.theta - near.direction, gap, rho)
+                yield from (_claim_end(problem, table, each) for each in (point, near))
             point = direct.step(table, point)
+
+
+def _claim_end(problem, table, point):
+    end = direct.look_ahead(point)
+    # Proved in the norm of the Hessian where the step began, judged in that at its end.
+    rho = end.rho * math.exp(point.m * point.rho) if end.rho <= point.rho else math.inf
+    gap = end.gap if rho < math.inf else math.inf
+    return _claim_directly(problem, table, point.theta - point.direction, gap, rho)
 
 
 def _claim_directly(problem, table, theta, gap, rho):

@@ -64,6 +64,37 @@ def test_closed_forms_against_fifty_digits(t, m):
     assert bound_gap_after_step(rho_now, rho_now, m) >= 0.5 * rho_now**2
 
 
+@pytest.mark.parametrize("t", [0.01, 0.1, 0.5])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_distance_after_a_step_by_how_far_it_moves_the_rows(seed, t):
+    rng = np.random.default_rng(seed)
+    X = np.column_stack([rng.normal(size=(60, 2)), np.ones(60)])
+    sign = np.where(X @ [1.0, -1.0, 0.5] + rng.logistic(size=60) > 0, 1.0, -1.0)
+
+    def slopes(theta):
+        miss = 1 / (1 + np.exp(sign * (X @ theta)))
+        return -X.T @ (sign * miss), (X.T * (miss * (1 - miss))) @ X, miss * (1 - miss)
+
+    optimum = np.zeros(3)
+    for _ in range(50):
+        gradient, H, _ = slopes(optimum)
+        optimum = optimum - np.linalg.solve(H, gradient)
+    _, H, curvature = slopes(optimum)
+    far = t * np.sqrt(curvature.min())
+    theta = optimum + far * np.linalg.solve(np.linalg.cholesky(H).T, [0, 0.6, 0.8])
+    gradient, H, curvature = slopes(theta)
+    step = np.linalg.solve(H, gradient)
+    decrement, m = np.sqrt(gradient @ step), 1 / np.sqrt(curvature.min())
+    left = theta - step - optimum
+    rho = bound_distance(decrement, m)
+    moved = np.abs(X @ step).max()
+    sharp = bound_distance_after_step(rho, m, moved=moved)
+    assert np.sqrt(left @ H @ left) <= sharp <= bound_distance_after_step(rho, m)
+    drift = 2 * m * decrement  # as if the Hessian were that of a point so near
+    within = bound_distance_after_step(rho, m, drift, moved)
+    assert sharp <= within <= bound_distance_after_step(rho, m, drift)
+
+
 def test_nothing_is_claimed_from_afar():
     assert bound_distance(1.0, 1.0) == bound_gap(1.0, 1.0) == math.inf
     assert bound_distance(math.nan, 1.0) == math.inf

@@ -47,7 +47,7 @@ def test_the_answer_is_newtons(seed, C, fit_intercept):
 def test_the_second_point_is_fishers_discriminant(n):
     X, y, _ = table(0, n=n)
     problem = direct.standardise(rows_of(X, y), np.inf, True, 1e-4)
-    base = direct.measure(problem, direct.start_at(problem, True, None))
+    base = direct._begin(problem, direct.start_at(problem, True, None))
     theta = direct._discriminate(problem, base, True).theta
     W, b = direct.to_parameters(problem, theta, True)
     other = LinearDiscriminantAnalysis("lsqr").fit(X, y)

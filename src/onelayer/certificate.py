@@ -24,6 +24,7 @@ from onelayer.stored import Unbounded, find_outside
 Array = NDArray[Any]
 
 KINDS = ("factored", "sampled", "applied", "duality", "none")
+GAINS = 0.9  # of a bound that is made smaller by what it proves: with less, it is left as it is
 SMALLEST_RHO = 1e-10  # what float64 sums can tell; a smaller number would be a claim about noise
 
 
@@ -121,15 +122,26 @@ def bound_gap(decrement: float, m: float) -> float:
     return (t + (1 - t) * math.log1p(-t)) / m / m  # of numbers as they are: no square overflows
 
 
-def bound_distance_after_step(rho: float, m: float, drift: float = 0.0) -> float:
+def bound_distance_after_step(
+    rho: float, m: float, drift: float = 0.0, moved: float = math.inf
+) -> float:
     """The distance, in the same norm, after one exact Newton step from a point within rho.
 
     rho (e^a - 1 - a) / a with a = m rho: about m rho^2 / 2, and no pass over the rows is needed.
     With a Hessian from nearby, whose curvatures have changed by e^drift at most, drift rho more.
+    Any a will do that no row's logit is farther from its optimum than: where the step moves none
+    by more than `moved`, that and m times the distance, which tells more of the distance.
     """
-    a, stretch = m * rho, math.exp(drift)
-    grown = a / 2 + a**2 / 6 + a**3 / 12 if a < 1e-3 else (math.expm1(a) - a) / a
-    return stretch * rho * (stretch * grown + math.expm1(drift))
+    stretch = math.exp(drift)
+
+    def bound(a: float) -> float:
+        grown = a / 2 + a**2 / 6 + a**3 / 12 if a < 1e-3 else (math.expm1(a) - a) / a
+        return stretch * rho * (stretch * grown + math.expm1(drift))
+
+    a = m * rho
+    while (nearer := moved + m * bound(a)) < GAINS * a:
+        a = nearer
+    return bound(a)
 
 
 def bound_gap_after_step(rho: float, after: float, m: float) -> float:

@@ -59,8 +59,9 @@ def margin_terms(margin: Array) -> tuple[Array, Array, Array]:
     >>> [float(t[0]) for t in margin_terms(np.array([0.0]))]
     [0.6931471805599453, 0.5, 0.25]
     """
-    loss, miss, e = _margin_parts(margin)
-    return loss, miss, e / np.square(1 + e)
+    far = _is_far(margin)
+    with np.errstate(under="ignore"):
+        return _far_terms(margin) if far else turned_terms(-margin)
 
 
 def margin_slopes(margin: Array) -> tuple[Array, Array]:
@@ -69,7 +70,19 @@ def margin_slopes(margin: Array) -> tuple[Array, Array]:
     >>> [float(t[0]) for t in margin_slopes(np.array([0.0]))]
     [0.6931471805599453, 0.5]
     """
-    return _margin_parts(margin)[:2]
+    far = _is_far(margin)
+    with np.errstate(under="ignore"):
+        return _far_terms(margin)[:2] if far else _turned_parts(-margin)[:2]
+
+
+def turned_terms(turned: Array) -> tuple[Array, Array, Array]:
+    """`margin_terms` of margins turned round, -u, where exp(-u) is known not to overflow.
+
+    >>> [float(t[0]) for t in turned_terms(np.array([-800.0]))]
+    [0.0, 0.0, 0.0]
+    """
+    loss, miss, own = _turned_parts(turned)
+    return loss, miss, np.divide(miss, own, out=own)
 
 
 def least_curvature(farthest: Array) -> Array:
@@ -83,20 +96,24 @@ def least_curvature(farthest: Array) -> Array:
         return np.asarray(e / np.square(1 + e))
 
 
-def _margin_parts(margin: Array) -> tuple[Array, Array, Array]:
-    """Loss, miss and e = exp(-|u|)."""
-    with np.errstate(under="ignore", over="ignore", divide="ignore"):
-        if np.maximum.reduce(margin, axis=None, initial=0) > _LARGEST[margin.dtype.itemsize]:
-            e = np.exp(-np.abs(margin))
-            miss = np.where(margin > 0, e, 1) / (1 + e)
-        else:  # one exponential serves both sides
-            e = np.exp(margin)
-            miss = 1 + e
-            np.divide(1, miss, out=miss)
-            np.minimum(e, 1 / e, out=e)
-        loss = np.log1p(e)
-        loss -= np.minimum(margin, 0)
-        return loss, miss, e
+def _is_far(margin: Array) -> bool:
+    least = np.minimum.reduce(margin, axis=None, initial=0)
+    return bool(least < -_LARGEST[margin.dtype.itemsize])
+
+
+def _turned_parts(turned: Array) -> tuple[Array, Array, Array]:
+    """Loss, miss and 1 + exp(-u). With e = exp(-u) the miss is e / (1 + e): no difference."""
+    e = np.exp(turned)
+    loss, own = np.log1p(e), 1 + e
+    return loss, np.divide(e, own, out=e), own
+
+
+def _far_terms(margin: Array) -> tuple[Array, Array, Array]:
+    """`margin_terms` where exp(-u) would overflow."""
+    e = np.exp(-np.abs(margin))
+    own = 1 + e
+    loss = np.log1p(e) - np.minimum(margin, 0)
+    return loss, np.where(margin > 0, e, 1) / own, e / np.square(own)
 
 
 def layer_sizes(X: ArrayLike, Y: ArrayLike) -> tuple[int, int]:

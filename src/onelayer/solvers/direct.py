@@ -8,7 +8,6 @@ dependent or constant columns, values that are not finite) is left to the genera
 
 import math
 import time
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,24 +15,17 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from onelayer.blocks import Block
-from onelayer.certificate import (
-    SMALLEST_RHO,
-    Certificate,
-    bound_distance,
-    bound_distance_after_step,
-    bound_gap,
-    bound_gap_after_step,
-)
+from onelayer.certificate import SMALLEST_RHO, Certificate
 from onelayer.features.dense import DenseFeatures
 from onelayer.loss import Loss, SigmoidLoss
-from onelayer.network import margin_slopes, margin_terms
+from onelayer.network import turned_terms
 from onelayer.rows.memory import MemoryRows
-from onelayer.solvers.second_order import (
-    EPS,
-    MESSAGES,
-    RELATIVE_GAP,
-    Watch,
-)
+from onelayer.solvers.second_order import MESSAGES, Watch
+from onelayer.solvers.small_point import End, curve_on
+from onelayer.solvers.small_point import Point as Point
+from onelayer.solvers.small_point import follow as follow
+from onelayer.solvers.small_point import look_ahead as look_ahead
+from onelayer.solvers.small_point import measure as measure
 from onelayer.solvers.small_table import Problem as Problem
 from onelayer.solvers.small_table import standardise as standardise
 from onelayer.solvers.small_table import start_at as start_at
@@ -46,75 +38,9 @@ MOST_VALUES = 1 << 20  # 8 MiB: the standardised copy is of that size, and so is
 MOST_COLUMNS = 100  # beyond, the machinery is no longer what takes the time
 MOST_STEPS = 30
 FARTHEST = 4.0  # times the first Newton step: beyond, a discriminant says that rows are separated
-USEFUL = 1e-2  # (lambda m)^2 below which a bound of m is good enough to go on by
-NEAR = 1.0  # lambda^2 from which a bound of m is found
-HARMFUL = 1e4  # where it is larger than this, as the allowance for rounding grows with it
 BENT = 0.5  # of a step's length: more of a bend is no small correction
 SURE = 1e-13  # relative
 ENOUGH = 0.1  # of the distance asked for: the last step is not looked at
-ILL = 1e-11  # a condition worse than this calls for the general solver's care
-
-
-class Point(NamedTuple):
-    """Value, Newton step and proof at one theta, (D,).
-
-    Attributes
-    ----------
-    decrement, m: upper bounds; rounding, lost: what float64 may have added to them.
-    margin, curvature, miss: (m,), the rows' own; the latter two times s. bias: sum of curvature.
-    factor: of the Hessian. apart: how far sums of columns may err, in its norm.
-    drift: where the Hessian is that of a point nearby, what a row's margin moved since, at most.
-    """
-
-    theta: Array
-    value: float
-    penalty: float
-    direction: Array
-    decrement: float
-    m: float
-    margin: Array
-    curvature: Array
-    miss: Array
-    bias: float
-    factor: Array
-    rounding: float = 0.0
-    lost: float = 0.0
-    apart: float = 0.0
-    drift: float = 0.0
-
-    @property
-    def rho(self) -> float:
-        return bound_distance(self.decrement, self.m)
-
-    @property
-    def gap(self) -> float:
-        return bound_gap(self.decrement, self.m)
-
-
-@dataclass(frozen=True)
-class End:
-    """What is proved of the point that a Newton step leads to, without a look at it."""
-
-    after: float
-    rho: float
-    gap: float
-    value: float
-
-    def holds(self, tol: float) -> bool:
-        """Whether it is the end asked for."""
-        return self.rho <= tol and self.gap <= RELATIVE_GAP * max(self.value - self.gap, 0.0)
-
-
-def look_ahead(point: Point) -> End:
-    """The distance and the excess after one more exact Newton step, at most."""
-    rho = point.rho
-    after = math.inf
-    if point.m * rho < 1:
-        after = bound_distance_after_step(rho, point.m, point.drift)
-    after += point.lost * point.decrement
-    reached = after + point.rounding
-    gap = bound_gap_after_step(rho, reached, point.m)
-    return End(after, reached, gap, point.value - 0.5 * point.decrement**2)
 
 
 def suits(rows: MemoryRows, loss: Loss) -> bool:
@@ -142,45 +68,79 @@ def solve(
     began = time.perf_counter()
     with np.errstate(all="ignore"):  # what goes wrong shows in the numbers, and ends it here
         problem = standardise(rows, C, fit_intercept, tol)
-        point = None
-        if problem is not None:
-            point = measure(problem, start_at(problem, fit_intercept, start))
+        if problem is None:
+            return None
         history: list[Progress] = []
-        while point is not None and problem is not None:
-            history.append(_tell(problem, point, len(history)))
+
+        def tell(value: float, penalty: float, rho: float) -> None:
+            cost, length = (value - penalty) / problem.weight, 1.0 if history else 0.0
+            history.append(Progress(len(history), cost, value, rho, length))
             if watch is not None:
                 watch(history[-1])
+
+        theta = start_at(problem, fit_intercept, start)
+        base = _begin(problem, theta) if start is None else None
+        point = None if base is None else _discriminate(problem, base, fit_intercept)
+        if base is None or point is None:
+            point = measure(problem, theta)
+        else:
+            tell(base.value, 0.0, math.inf)
+        while point is not None:
+            tell(point.value, point.penalty, point.rho)
             end = look_ahead(point)
             if end.holds(ENOUGH * tol):
                 found = _finish(problem, point, end, fit_intercept, history, began)
                 if watch is not None:
                     watch(found.history[-1])
                 return found
-            before, point = point, None
-            if start is None and len(history) == 1:
-                point = _discriminate(problem, before, fit_intercept)
-            if point is None and len(history) < MOST_STEPS:
-                point = step(problem, before)
+            point = step(problem, point) if len(history) < MOST_STEPS else None
     return None
 
 
-def lowers(point: Point, after: Point | None) -> bool:
+class Base(NamedTuple):
+    """The base rate's value and Newton step, as a `Point` has them; its rows have two logits."""
+
+    theta: Array
+    value: float
+    direction: Array
+    decrement: float
+
+
+def _begin(problem: Problem, theta: Array) -> Base | None:
+    """The point of no weights: a row's curvature is the same for all, and needs no exponential."""
+    A, s, bias = problem.A, problem.s, float(theta[-1])  # 0 where there is none
+    rate = 1 / (1 + math.exp(-bias))
+    half = A if problem.common else np.multiply(A, np.sqrt(s), out=problem.scratch)
+    H = half @ half.T
+    H *= rate * (1 - rate) * (problem.common or 1.0)
+    H.ravel()[:: len(H) + 1] += problem.ridge
+    slope = A @ (s * (rate - 0.5 - 0.5 * problem.sign))
+    _, direction, failed = lapack.dposv(H, slope, lower=1)
+    squared = float(slope @ direction)
+    if failed or not math.isfinite(squared):
+        return None
+    share = 0.5 + 0.5 * float(s @ problem.sign) / problem.weight
+    loss = share * math.log1p(math.exp(-bias)) + (1 - share) * math.log1p(math.exp(bias))
+    return Base(theta, problem.weight * loss, direction, math.sqrt(max(squared, 0.0)))
+
+
+def lowers(point: Point | Base, after: Point | None) -> bool:
     """Whether a point is low enough to step to."""
     level = 1e-13 * abs(point.value)  # near the end the change drowns in rounding
     return after is not None and after.value <= point.value - 1e-4 * point.decrement**2 + level
 
 
-def _discriminate(problem: Problem, point: Point, fit_intercept: bool) -> Point | None:
+def _discriminate(problem: Problem, base: Base, fit_intercept: bool) -> Point | None:
     """The point of Fisher's linear discriminant, from the base rate's; None where that is lower.
 
     At the base rate a Newton step is a regression on the labels, of which a share R^2 of the
     labels' variance is explained: lambda^2 of the weight. The discriminant, exact for classes that
     are normal with one covariance, is that step times 1 / (1 - R^2) (docs/mathematics.md, part 10).
     """
-    explained = point.decrement**2 / problem.weight
-    theta = stretch_step(point.theta, point.direction, explained, fit_intercept)
+    explained = base.decrement**2 / problem.weight
+    theta = stretch_step(base.theta, base.direction, explained, fit_intercept)
     after = measure(problem, theta)
-    return after if lowers(point, after) else None
+    return after if lowers(base, after) else None
 
 
 def stretch_step(theta: Array, direction: Array, explained: float, fit_intercept: bool) -> Array:
@@ -205,14 +165,10 @@ def step(problem: Problem, point: Point) -> Point | None:
     """
     if point.drift:  # its Hessian served for as long as it could
         return measure(problem, point.theta)
-    d = point.direction
-    moved = d @ problem.A
-    R = float(np.maximum.reduce(np.abs(moved)))
+    d, R = point.direction, point.farthest
     near = R**3 * point.decrement <= ENOUGH * problem.tol and point.rho < math.inf
-    # The slope of a row's curvature by its logit is q (1 - 2 p).
-    third = problem.sign * (2 * point.miss / problem.s - 1)
-    third *= point.curvature
-    third *= np.square(moved)
+    third = curve_on(problem, point)
+    third *= np.square(point.moved)
     bent = 0.5 * (problem.A @ third)
     bend, _ = lapack.dpotrs(point.factor, bent, lower=1)
     small = float(bent @ bend) <= BENT**2 * point.decrement**2
@@ -226,102 +182,6 @@ def step(problem: Problem, point: Point) -> Point | None:
     return after if after is not None and after.value < point.value else None
 
 
-def measure(problem: Problem, theta: Array) -> Point | None:
-    """Value, gradient, Hessian and its factor; None where the factor is not to be trusted."""
-    A, s, ridge = problem.A, problem.s, problem.ridge
-    margin = problem.sign * (theta @ A)
-    loss, miss, curvature = margin_terms(margin)
-    curvature *= s
-    miss *= s
-    slope, penalty = _find_slope(problem, theta, miss)
-    half = np.multiply(A, np.sqrt(curvature), out=problem.scratch)
-    H = half @ half.T
-    H.ravel()[:: len(H) + 1] += ridge
-    factor, direction, failed = lapack.dposv(H, slope, lower=1)
-    squared = float(slope @ direction)
-    if failed or not math.isfinite(squared):
-        return None
-    squared, bias = max(squared, 0.0), float(np.add.reduce(curvature))
-    m = _bound_leverage(problem, curvature, factor, squared)
-    value, decrement = float(loss @ s) + penalty, math.sqrt(squared)
-    sums = margin, curvature, miss, bias
-    point = Point(theta, value, penalty, direction, decrement, m, *sums, factor)
-    if m * m * squared >= 1:  # too far for a proof, it is there to step from
-        return point
-    norm = float(lapack.dlange("1", H))
-    condition, _ = lapack.dpocon(factor, norm, uplo="L")
-    if not condition > ILL:
-        return None
-    # Each column's sum errs on its own: where columns nearly depend on each other, that may lie
-    # along the least curvature there is, which is 1 / |H^-1| or more, as the condition has it.
-    apart = 2 * problem.length / math.sqrt(condition * norm)
-    lost = 8 * EPS * (bias + len(H) / condition)
-    return _allow_rounding(problem, point._replace(apart=apart, lost=lost))
-
-
-def _find_slope(problem: Problem, theta: Array, miss: Array) -> tuple[Array, float]:
-    """The gradient, and the penalty."""
-    slope = problem.ridge * theta
-    penalty = 0.5 * float(slope @ theta)
-    slope -= problem.A @ (problem.sign * miss)
-    return slope, penalty
-
-
-def follow(problem: Problem, point: Point, theta: Array) -> Point:
-    """The point at theta by the Hessian of one nearby of which a distance is proved.
-
-    No curvature has changed by more than e^R there, R the largest change of a row's margin
-    (docs/mathematics.md, part 8).
-    """
-    margin = problem.sign * (theta @ problem.A)
-    loss, miss = margin_slopes(margin)
-    miss *= problem.s
-    slope, penalty = _find_slope(problem, theta, miss)
-    direction, _ = lapack.dpotrs(point.factor, slope, lower=1)
-    R = float(np.maximum.reduce(np.abs(margin - point.margin)))
-    stretch = math.exp(R / 2)
-    decrement = stretch * math.sqrt(max(float(slope @ direction), 0.0))
-    after = point._replace(
-        theta=theta,
-        value=float(loss @ problem.s) + penalty,
-        penalty=penalty,
-        direction=direction,
-        decrement=decrement,
-        m=stretch * point.m,
-        margin=margin,
-        miss=miss,
-        bias=stretch**2 * point.bias,
-        apart=stretch * point.apart,
-        drift=R,
-    )
-    return _allow_rounding(problem, after)
-
-
-def _allow_rounding(problem: Problem, point: Point) -> Point:
-    """The point with what float64 may have hidden counted into its bounds."""
-    logits = EPS * float(np.abs(point.theta) @ problem.reach)
-    sums = (8 * point.m + point.apart) * math.sqrt(float(point.miss @ point.miss))
-    rounding = 6 * math.sqrt(point.bias) * logits + EPS * (sums + math.sqrt(2 * point.penalty))
-    decrement = (1 + point.lost) * point.decrement + rounding
-    return point._replace(decrement=decrement, m=point.m * (1 + point.lost), rounding=rounding)
-
-
-def _bound_leverage(problem: Problem, curvature: Array, factor: Array, squared: float) -> float:
-    """m: a row's leverage is at most 1; or the largest one, computed, where a proof wants it."""
-    least = float(np.minimum.reduce(curvature))
-    m = 1 / math.sqrt(least) if least > 0 else math.inf
-    wanted = squared <= (NEAR if m > HARMFUL else problem.tol**2)
-    if m * m * squared < USEFUL or not wanted:
-        return m
-    turned, _ = lapack.dtrtrs(factor, problem.A, lower=1)
-    return min(m, math.sqrt(float(np.maximum.reduce(np.einsum("ij,ij->j", turned, turned)))))
-
-
-def _tell(problem: Problem, point: Point, iteration: int) -> Progress:
-    cost = (point.value - point.penalty) / problem.weight
-    return Progress(iteration, cost, point.value, point.rho, 1.0 if iteration else 0.0)
-
-
 def _finish(
     problem: Problem,
     point: Point,
@@ -332,13 +192,11 @@ def _finish(
 ) -> Solution:
     """Take the free last step."""
     theta = point.theta - point.direction
-    value, passes = end.value, len(history)
     penalty = 0.5 * float(problem.ridge @ np.square(theta))
-    bend = point.m * point.decrement + point.drift
-    if bend * point.decrement**2 > SURE * value:  # the parabola no longer tells it to the digit
-        loss, _ = margin_slopes(problem.sign * (theta @ problem.A))
-        value = float(loss @ problem.s) + penalty
-        passes += 1
+    value, told = _foretell(problem, point, end)
+    if not told:
+        turned = problem.sign * (-theta @ problem.A)
+        value = float(turned_terms(turned)[0] @ problem.s) + penalty
     W, b = to_parameters(problem, theta, fit_intercept)
     cost = max(value - penalty, 0.0) / problem.weight
     gap, rho = max(end.gap, 0.5 * SMALLEST_RHO**2), max(end.rho, SMALLEST_RHO)
@@ -351,9 +209,22 @@ def _finish(
         certificate=Certificate(gap, rho, "factored", point.rounding),
         status="optimal",
         message=MESSAGES["optimal"],
-        passes=passes,
+        passes=len(history) + (not told),
         seconds=time.perf_counter() - began,
         iterations=len(history),
         solver="newton",
         history=(*history, last),
     )
+
+
+def _foretell(problem: Problem, point: Point, end: End) -> tuple[float, bool]:
+    """The objective after the last step, by three derivatives, and whether to the digit.
+
+    The fourth is at most R^2 lambda^2, R the largest move of a logit.
+    """
+    squared, R = point.decrement**2, point.farthest
+    if point.drift:  # its curvatures are those of a point nearby
+        return end.value, (R + point.drift) * squared <= SURE * end.value
+    third = curve_on(problem, point) @ (np.square(point.moved) * point.moved)
+    value = end.value - float(third) / 6
+    return value, R**2 * squared <= SURE * value

@@ -1,12 +1,12 @@
 """A table that fits in cache, standardised, as `direct.py` works on it."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.loss import is_even
 from onelayer.rows.memory import MemoryRows
 
 Array = NDArray[Any]
@@ -14,14 +14,13 @@ Array = NDArray[Any]
 NARROW = 1e-8  # a spread below this share of the centre may be rounding alone
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """The standardised rows with their 1, and what belongs to each.
 
     Attributes
     ----------
     A: (D, m), (x - centre) / spread and, where there is a bias, a 1: loops over long rows are few.
-    sign: (m,), 1 for a label of 1, else -1; s: (m,), weights.
+    sign: (m,), 1 for a label of 1, else -1; s: (m,), weights. common: the weight of all rows, or 0.
     ridge: (D,), the penalty's curvature; 0 for the bias.
     centre, spread: (n_x,). reach: (D,), how far a column reaches from 0; length: of that vector.
     tol: rho at which to stop. scratch: (D, m), room for A times a factor.
@@ -30,6 +29,7 @@ class Problem:
     A: Array
     sign: Array
     s: Array
+    common: float
     ridge: Array
     centre: Array
     spread: Array
@@ -45,10 +45,11 @@ def standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> 
     block = rows.block
     X = block.features.tile(0, block.n_rows).values  # type: ignore[attr-defined]
     s = np.ascontiguousarray(block.weights)  # one weight for all would keep BLAS out
-    if not s.all():
+    common = float(s[0]) if is_even(block.weights) else 0.0
+    if not (common or s.all()):
         return None
     m, p = X.shape
-    weight = float(s.sum())
+    weight = float(np.add.reduce(s))
     # In one piece, which the allocator keeps for the next fit: two it would give back to the
     # system, and new pages take as long as all the rest.
     A, scratch = np.empty((2, p + fit_intercept, m))
@@ -56,16 +57,19 @@ def standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> 
     columns, centre = A[:p], s @ X / weight if fit_intercept else np.zeros(p)
     np.subtract(X.T, centre[:, None], out=columns)
     spread = np.sqrt(np.square(columns, out=scratch[:p]) @ s / weight)
-    if not (spread > NARROW * np.abs(centre)).all() or not math.isfinite(spread.sum()):
+    far = np.abs(centre) / spread
+    if not (NARROW * np.maximum.reduce(far, initial=0) < 1 and math.isfinite(spread @ far)):
         return None
-    columns /= spread[:, None]
+    scale = 1 / spread
+    columns *= scale[:, None]
     ridge = np.zeros(p + fit_intercept)
-    ridge[:p] = 1 / (C * np.square(spread))
-    reach = np.maximum(A.max(axis=1), -A.min(axis=1))
-    reach[:p] += np.abs(centre) / spread  # the answer's own bias carries the centre
+    ridge[:p] = np.square(scale) / C
+    reach = np.maximum.reduce(np.abs(A, out=scratch), axis=1)
+    reach[:p] += far  # the answer's own bias carries the centre
     sign = 2.0 * block.labels[0] - 1.0
-    length = math.sqrt(float(reach @ reach))
-    return Problem(A, sign, s, ridge, centre, spread, reach, length, weight, tol, scratch)
+    length = math.sqrt(reach @ reach)
+    about = common, ridge, centre, spread, reach, length, weight, tol, scratch
+    return Problem(A, sign, s, *about)
 
 
 def start_at(problem: Problem, fit_intercept: bool, given: tuple[Array, Array] | None) -> Array:
@@ -77,8 +81,8 @@ def start_at(problem: Problem, fit_intercept: bool, given: tuple[Array, Array] |
         if fit_intercept:
             theta[-1] = b[0, 0] + W[0] @ problem.centre
     elif fit_intercept:
-        ones = problem.s @ (problem.sign > 0)
-        theta[-1] = math.log(ones / (problem.weight - ones))
+        more = problem.s @ problem.sign  # of label 1 than of label 0
+        theta[-1] = math.log((problem.weight + more) / (problem.weight - more))
     return theta
 
 

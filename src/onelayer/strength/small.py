@@ -4,7 +4,6 @@ The standardised table is made once; a value of C then takes about two Hessians 
 leverage from the last one's factor. Whatever is not plain sailing is left to the general path.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +73,7 @@ class SmallPath:
 
     def loss_at(self, C: float) -> float:
         """Fit at `C`, from the fit of the nearest C so far, and leave each row out in turn."""
-        problem = replace(self.problem, ridge=self.problem.ridge / C)
+        problem = self.problem._replace(ridge=self.problem.ridge / C)
         with np.errstate(all="ignore"):  # what goes wrong shows in the numbers, and ends it here
             point = self._approach(problem, C)
             found = None if point is None else _leave_out(problem, point, self._held)

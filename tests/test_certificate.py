@@ -20,7 +20,7 @@ from onelayer.certificate import (
 from onelayer.solvers import newton
 
 PROBLEMS = 30  # in each of so many
-PARTS = 5
+PARTS = 2
 SOLVERS = {"certify", "direct", "gram", "newton", "newton_cg", "proximal", "sampled"}
 
 

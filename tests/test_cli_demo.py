@@ -15,10 +15,14 @@ needs_table = pytest.mark.skipif(
 
 
 @needs_table
-def test_demo_trains_scores_explains_and_leaves_its_files(tmp_path):
+def test_demo_trains_scores_explains_and_leaves_its_files(tmp_path, monkeypatch):
+    """In 80 columns, in a folder where it stands."""
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "demo"
-    result = run("demo", "-o", folder)
+    result = run("demo")
     assert result.exit_code == 0, result.stderr
+    assert [line for line in result.stdout.splitlines() if len(line) > 80] == []
+    assert files_in(tmp_path) == {"demo"}
     assert files_in(folder) == {"loanapp.csv", "model.json", "predictions.csv", "report.html"}
     said = " ".join(result.stdout.split())
     for part in (
@@ -50,14 +54,6 @@ def test_demo_explains_a_row_that_was_held_out(tmp_path):
     assert held[row]
     assert labels[row] == 0
     assert document["explain"]["probability"] <= 0.5
-
-
-@needs_table
-def test_demo_fits_80_columns_where_it_stands(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    lines = run("demo").stdout.splitlines()
-    assert [line for line in lines if len(line) > 80] == []
-    assert files_in(tmp_path) == {"demo"}
 
 
 def test_demo_without_its_package_says_how_to_install_it(tmp_path, monkeypatch):

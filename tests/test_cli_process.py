@@ -12,6 +12,7 @@ import time
 import pytest
 from cli_run import files_in, loan_lines, run, start, write_lines
 
+MANY = 5_000  # rows, whose scores are more than a pipe holds
 SLACK = 3.0  # seconds: what a busy machine may add to the second that is promised
 
 
@@ -20,10 +21,19 @@ def loans(tmp_path):
     return write_lines(tmp_path / "loans.csv", loan_lines())
 
 
+@pytest.fixture(scope="module")
+def model_bytes(tmp_path_factory):
+    """A model of the loans."""
+    folder = tmp_path_factory.mktemp("trained")
+    table, model = write_lines(folder / "loans.csv", loan_lines()), folder / "model.json"
+    assert run("train", table, "--target", "granted", "-o", model).exit_code == 0
+    return model.read_bytes()
+
+
 @pytest.fixture
-def trained(tmp_path, loans):
+def trained(tmp_path, model_bytes):
     model = tmp_path / "model.json"
-    assert run("train", loans, "--target", "granted", "-o", model).exit_code == 0
+    model.write_bytes(model_bytes)
     return model
 
 
@@ -116,7 +126,7 @@ def test_ctrl_c_while_the_file_is_written_leaves_the_old_one(tmp_path, loans, tr
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_pipe_that_nobody_reads_is_quiet(tmp_path, trained, unbuffered):
-    table = write_lines(tmp_path / "many.csv", loan_lines(20_000))
+    table = write_lines(tmp_path / "many.csv", loan_lines(MANY))
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     process = start("predict", trained, table, env=environment)
     assert process.stdout.readline() == b"row,id,probability,prediction\n"
@@ -128,10 +138,10 @@ def test_a_pipe_that_nobody_reads_is_quiet(tmp_path, trained, unbuffered):
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_slow_pipe_gets_every_byte(tmp_path, trained, unbuffered):
-    table = write_lines(tmp_path / "many.csv", loan_lines(20_000))
+    table = write_lines(tmp_path / "many.csv", loan_lines(MANY))
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     written, _ = start("predict", trained, table, env=environment).communicate(timeout=60)
-    assert written.count(b"\n") == 20_001
+    assert written.count(b"\n") == MANY + 1
 
 
 def test_a_closed_output(trained, loans):

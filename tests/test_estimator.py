@@ -57,8 +57,9 @@ def hessian(X, coef, intercept, C):
     P /= P.sum(axis=1, keepdims=True)
     H = np.zeros((k, width, k, width))
     for a in range(k):
-        for c in range(k):
+        for c in range(a + 1):
             H[a, :, c] = (A.T * (P[:, a] * ((a == c) - P[:, c]))) @ A
+            H[c, :, a] = H[a, :, c].T
         H[a, :, a] += ridge
     H[:, -1, :, -1] += 1
     return H.reshape(k * width, k * width)

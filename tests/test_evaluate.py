@@ -22,8 +22,8 @@ from onelayer.stored import from_stored
 from onelayer.strict_json import parse_json
 
 Rows = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
-quick = settings(deadline=None, max_examples=100)
-with_intervals = settings(deadline=None, max_examples=40)  # which take most of the time
+quick = settings(deadline=None, max_examples=60)
+with_intervals = settings(deadline=None, max_examples=20)  # which take most of the time
 
 
 @st.composite
@@ -288,12 +288,13 @@ def test_the_arrays_handed_in_stay_as_they_are() -> None:
 def test_a_million_rows_in_seconds() -> None:
     random = np.random.default_rng(0)
     logits, labels = random.normal(size=10**6), random.random(10**6) < 0.2
-    seconds = []
-    for _ in range(3):
+
+    def measure_once() -> float:
         began = time.process_time()  # of all threads: other work on the machine does not count
         evaluate(labels, logits)
-        seconds.append(time.process_time() - began)
-    assert min(seconds) < 3  # 0.6; a sort too many would show
+        return time.process_time() - began
+
+    assert any(measure_once() < 3 for _ in range(3))  # 0.6; a sort too many would show
 
 
 def test_no_warning_is_left_to_the_user() -> None:
@@ -400,7 +401,7 @@ def test_a_section_is_plain_json() -> None:
 
 def test_rounding_passes_no_bound() -> None:
     random = np.random.default_rng(0)
-    for _ in range(2000):
+    for _ in range(500):
         n = random.integers(1, 60)
         labels = np.round(random.random(n))
         logits = np.where(labels == 1, -1, 1) * random.choice([-1, 1]) * 10 ** random.uniform(0, 3)

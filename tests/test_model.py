@@ -5,8 +5,10 @@ import copy
 import io
 import json
 import math
+import re
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -565,8 +567,18 @@ SECTIONS_AS_WRITTEN = json.loads(json.dumps(MODEL.to_dict()))
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-@pytest.mark.parametrize("strange", STRANGE, ids=repr)
-def test_any_strange_value_is_refused_or_harmless(strange: Any) -> None:
+def places_of_turn(turn: int) -> Iterator[str]:
+    """The first place of each kind; of its like in other columns, levels and steps every fourth."""
+    seen: Counter[str] = Counter()
+    for place in filter(None, places(SECTIONS_AS_WRITTEN)):
+        kind = re.sub(r"\.\d+", ".#", place)
+        if not seen[kind] or (seen[kind] + turn) % 4 == 0:
+            yield place
+        seen[kind] += 1
+
+
+@pytest.mark.parametrize(("turn", "strange"), [*enumerate(STRANGE)], ids=repr)
+def test_any_strange_value_is_refused_or_harmless(turn: int, strange: Any) -> None:
     """One clear error, or a model that scores, and whose sections are as the docs describe."""
     schema = json.loads((DOCS / "model.schema.json").read_text(encoding="utf-8"))
     validators = {
@@ -574,7 +586,7 @@ def test_any_strange_value_is_refused_or_harmless(strange: Any) -> None:
         for name, part in schema["properties"].items()
     }
     few = LATER[:3]
-    for place in filter(None, places(SECTIONS_AS_WRITTEN)):
+    for place in places_of_turn(turn):
         section = place.split(".")[0]
         own = copy.deepcopy(SECTIONS_AS_WRITTEN[section])
         sections = {**SECTIONS_AS_WRITTEN, section: own}

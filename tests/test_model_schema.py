@@ -5,6 +5,7 @@ import io
 import json
 import math
 import types
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -43,6 +44,11 @@ RARE = LOANS.with_columns(
 )
 
 
+@cache
+def plain() -> Model:
+    return train(LOANS, target="approve")
+
+
 def write(model: Model) -> Any:
     return json.loads(model.to_bytes())
 
@@ -75,7 +81,7 @@ def test_models_are_written_as_described(name: str) -> None:
 
 
 def test_an_updated_model_is_written_as_described() -> None:
-    model = update(train(LOANS, target="approve"), LOANS)
+    model = update(plain(), LOANS)
     assert list(VALIDATOR.iter_errors(write(model))) == []
 
 
@@ -88,7 +94,7 @@ def test_pooled_levels_and_a_target_against_the_rest() -> None:
 
 def test_every_section_is_described() -> None:
     assert SCHEMA["required"] == ["format", "format_version", *SECTIONS, "sha256"]
-    model = write(train(LOANS, target="approve"))
+    model = write(plain())
     later = ("summary", "reference", "best_column")
     assert [key for key in model if key not in later] == SCHEMA["required"]
 
@@ -174,13 +180,13 @@ def test_the_kinds_of_certificates() -> None:
     ],
 )
 def test_other_content_does_not_fit(section: str, change: dict[str, Any]) -> None:
-    whole = write(train(LOANS, target="approve"))
+    whole = write(plain())
     whole[section].update(change)
     assert list(VALIDATOR.iter_errors(whole))
 
 
 def test_later_sections_are_no_error() -> None:
-    model = train(LOANS, target="approve")
+    model = plain()
     whole = {**write(model), "covariance": {}, "anything": 1}
     assert list(VALIDATOR.iter_errors(whole)) == []
     sections = {**model.to_dict(), "covariance": {}, "anything": 1}

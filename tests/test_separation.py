@@ -56,7 +56,7 @@ def check_against_fractions(X, y, classes=2, intercept=True):
 
 
 @pytest.mark.parametrize("intercept", [True, False])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_small_tables_of_whole_numbers(intercept, seed):
     rng = np.random.default_rng(seed)
@@ -67,7 +67,7 @@ def test_small_tables_of_whole_numbers(intercept, seed):
     check_against_fractions(X, y, intercept=intercept)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_small_tables_of_three_classes(seed):
     rng = np.random.default_rng(seed)

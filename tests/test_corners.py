@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onelayer.solvers.active_set import walk
+from onelayer.solvers.active_set import Walk, walk
 from onelayer.solvers.corners import minimise
 from onelayer.solvers.support import bend_into_range
 
@@ -41,7 +41,7 @@ def make_categories(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("method", [minimise, walk])
+@pytest.mark.parametrize("method", [minimise, lambda *given: walk(*given)[0]])
 def test_columns_that_depend_on_each_other(method, seed):
     """No slope is left, and no held column is a sum of the others."""
     H, c, kappa, start = make_categories(seed)
@@ -52,6 +52,20 @@ def test_columns_that_depend_on_each_other(method, seed):
     assert left.max() <= 1e-10 * (1 + np.abs(c).max())
     held = (x != 0) | (kappa == 0)
     assert np.linalg.matrix_rank(H[np.ix_(held, held)]) == held.sum()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_opposite_columns_do_not_take_turns(seed):
+    """The two levels of a category are opposites, but for what sums over rows have rounded."""
+    rng = np.random.default_rng(seed)
+    level, other = rng.random(300) < rng.uniform(0.2, 0.8), rng.integers(0, 4, 300)
+    X = np.column_stack([level, ~level, np.eye(4)[other]]) * 1.0
+    X = np.column_stack([(X - X.mean(axis=0)) / X.std(axis=0), np.ones(300)])
+    off = 1 + 3e-13 * rng.normal(size=(7, 7))
+    H, c = X.T @ X * (off + off.T) / 2, X.T @ (2 * level + other + rng.normal(size=300))
+    at = Walk(H, c, np.append(np.full(6, 10 ** rng.uniform(-1, 1)), 0), np.zeros(7))
+    steps = sum(1 for _ in iter(at.step, False))
+    assert steps < 20
 
 
 @pytest.mark.parametrize("size", [50, 640])  # few enough for a walk, and more

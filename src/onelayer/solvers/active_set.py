@@ -21,16 +21,17 @@ Array = NDArray[Any]
 DEPENDENT = 1e-12  # of a column's curvature: if it has less beside those held, that is rounding
 SUMMED = 1e-14  # of all that a slope may be a sum of is rounding
 LEVEL = 1e-12  # of what pulls along a line: if no more is left of it, either way is as good
+MOST_SLIDES = 2  # of a parameter into the place of another: beyond, only rounding asks for it
 MOST_STEPS = 4  # times the parameters; met only where float64 gives way
 
 
-def walk(H: Array, slope: Array, kappa: Array, x: Array) -> Array:
-    """The minimiser, as `corners.minimise` has it, from a summed H."""
+def walk(H: Array, slope: Array, kappa: Array, x: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """The minimiser, as `corners.minimise` has it, from a summed H; and which parameters were idle."""
     at = Walk(H, slope, kappa, x)
     for _ in range(MOST_STEPS * len(x)):
         if not at.step():
             break
-    return at.x
+    return at.x, at.idle
 
 
 def factor_independent(H: Array, k: NDArray[np.intp], curved: Array) -> Array | None:
@@ -56,6 +57,7 @@ class Walk:
     ----------
     x: (D,). slope: of the parabola there. side: the signs; 0 without a penalty.
     held: which parameters the tableau is exchanged at. idle: those that can be taken in no more.
+    slides: how often each has been taken in for another.
     tableau: (D, D), symmetric. Over those held -H^-1, between them and the others H^-1 times H, and
         over the others what H curves beside those held.
     """
@@ -66,6 +68,7 @@ class Walk:
         self.root = np.sqrt(self.curved)
         self.side = np.where(self.free, 0.0, np.sign(x))
         self.held, self.idle = np.zeros((2, len(x)), dtype=bool)
+        self.slides = np.zeros(len(x), dtype=int)
         self.tableau = H.copy()
         first = self.free | (x != 0)
         if not self._hold(first):
@@ -95,7 +98,9 @@ class Walk:
     def _take(self, j: int) -> None:
         """Hold parameter j as well, or in the place of one that depends on it."""
         if self.tableau[j, j] <= DEPENDENT * self.curved[j]:
-            i = self._slide(j)
+            # What is level but for rounding, as two opposite columns are, would take turns for ever.
+            self.slides[j] += 1
+            i = self._slide(j) if self.slides[j] <= MOST_SLIDES or self.x[j] else None
             if i is None:
                 self.idle[j] = True
                 return

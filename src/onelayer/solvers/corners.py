@@ -59,9 +59,9 @@ def minimise(H: Array | RowsHessian, slope: Array, kappa: Array, x: Array) -> Ar
         return found
     if len(x) > WALKED:
         return _descend(H, slope, curved, kappa, x)
-    end = walk(H, slope, kappa, x)
+    end, idle = walk(H, slope, kappa, x)
     # Once more, without what the walk has rounded.
-    found = _guess_on(H, slope, curved, kappa, x, end, spare & (end == 0))
+    found = _guess_on(H, slope, curved, kappa, x, end, (spare | idle) & (end == 0))
     return end if found is None else found
 
 

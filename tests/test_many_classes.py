@@ -148,3 +148,17 @@ def test_any_parameters_can_be_measured():
     theta[0, 0] += 1e-3
     moved = newton_cg.certify(objective, theta)
     assert moved.gap >= float(objective.evaluate(theta).value[0]) - found.objective
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_columns_of_any_scale_are_left_to_factors_where_products_are_too_many(form):
+    """Scales from 1e-8 to 1e8: up to 56,000 products, and no proof at the end."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 121)) * (rng.random((30, 121)) < 0.1)
+    y = draw_classes(X, 3, strength=3.0)
+    X *= 10.0 ** rng.uniform(-8, 8, 121)
+    got = fit(make_rows(form(X), y), SoftmaxLoss(3), C=600.0)
+    exact = fit(make_rows(X, y), SoftmaxLoss(3), C=600.0, solver="newton", tol=1e-7)
+    assert got.status == exact.status == "optimal"
+    assert got.passes < 5000
+    assert got.objective == pytest.approx(exact.objective, rel=1e-6)

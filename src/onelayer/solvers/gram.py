@@ -32,7 +32,7 @@ from onelayer.solvers.solution import Solution
 Array = NDArray[Any]
 
 ROUGH = 5e8  # products of two numbers: K of more than these is summed in float32
-LARGEST_FACTORED = 250  # rows up to which Newton's own Hessian is the quicker way to u
+LARGEST_FACTORED = 250  # parameters up to which Newton's own Hessian is the quicker way to u
 REFINEMENT = 1e-6  # of the slope is left by one equation solved with the rough K
 
 
@@ -85,7 +85,7 @@ def solve(
     rough = float(n) ** 2 * objective.width > ROUGH
     root = _factor(sum_centred_products(objective, np.dtype("f4" if rough else "f8")))
     rotated = _rotate(objective, root)
-    small = newton if n <= LARGEST_FACTORED and not _is_softmax(rotated) else newton_cg
+    small = newton if rotated.size <= LARGEST_FACTORED else newton_cg
     found = small.solve(rotated, tol)
     u = np.column_stack([found.W, found.b])
     alpha = linalg.solve_triangular(root, u[:, :-1].T, lower=True, trans=1).T
@@ -101,11 +101,6 @@ def solve(
         solver="gram",
         seconds=time.perf_counter() - began,
     )
-
-
-def _is_softmax(objective: Objective) -> bool:
-    """Whether all outputs form one problem."""
-    return objective.groups != objective.n_outputs
 
 
 def sum_centred_products(objective: Objective, dtype: np.dtype[Any]) -> Array:

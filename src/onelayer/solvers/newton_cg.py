@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from onelayer.certificate import SMALLEST_RHO, Certificate, combine
 from onelayer.objective import Evaluation, Objective
-from onelayer.solvers import newton, second_order, shares
+from onelayer.solvers import costs, newton, second_order, shares
 from onelayer.solvers.applied import (
     Surroundings,
     dots,
@@ -31,7 +31,7 @@ from onelayer.solvers.kept import KeptRows, Terms
 from onelayer.solvers.line_search import search_lengths
 from onelayer.solvers.preconditioner import choose_preconditioner
 from onelayer.solvers.second_order import Method, Point, State, Watch
-from onelayer.solvers.solution import Progress, Solution, is_low
+from onelayer.solvers.solution import Progress, Solution, is_low, is_settled
 from onelayer.solvers.spaces import Weights, choose_weights
 from onelayer.solvers.subspace import approach
 
@@ -39,7 +39,7 @@ Array = NDArray[Any]
 
 FORCING = 0.2  # how far each Newton equation is solved while the optimum is still distant
 SHARPER = 1e-2  # without a penalty nothing is proved: end this much nearer than asked for
-LARGEST_FACTORED = 1500  # parameters whose Hessian is summed for the proof, if nothing else proves
+LARGEST_FACTORED = 1500  # parameters whose Hessian is summed where products do not lead to a proof
 LOOSE = 10.0  # residuals are left this much larger than the bend: the next equation sees to both
 TIGHTEST = 1e-5  # of the slope: more of one Newton equation is never wasted less on the next
 
@@ -99,6 +99,7 @@ def solve(
     if not np.isfinite(objective.C):
         tol *= SHARPER
     rules = Rules(KeptRows(objective), tol, find_farthest_row(objective))
+    budget = _find_budget(objective)
     watch = watch or (lambda progress: None)
     theta = np.asfortranarray(objective.start() if start is None else start)
     place, state, pace, before = _begin(rules, theta, watch)
@@ -112,7 +113,8 @@ def solve(
         watch(state.history[-1])
         if all(state.status):
             break
-        found = _move(rules, place, step, np.array([not word for word in state.status]))
+        moving = np.array([not word for word in state.status])
+        found = _move(rules, place, step, moving) if state.passes <= budget else None
         if found is None:
             state = replace(state, status=tuple(word or "stalled" for word in state.status))
             break
@@ -127,7 +129,24 @@ def solve(
         )
     state = replace(state, history=(*before, *state.history))
     solution = second_order.finish(_METHOD, objective, state, tol, time.perf_counter() - began)
+    if budget < math.inf and not is_settled(solution):
+        theta = objective.where.from_parameters(solution.W, solution.b)
+        return solution.then(newton.solve(objective, tol, theta, watch))
     return _prove_by_factor(objective, solution, tol)
+
+
+def _find_budget(objective: Objective) -> float:
+    """The products that cost as much as to factor Hessians, where these are small and summed.
+
+    Columns of very different scale may take any number. Without a penalty products end by
+    themselves.
+    """
+    if not np.isfinite(objective.C) or objective.size > LARGEST_FACTORED:
+        return math.inf
+    n, p, k = objective.rows.n_rows, objective.width - 1, objective.n_outputs
+    values = objective.rows.block.features.row_values
+    factored = costs.cost_of_newton(n, p, values, k, softmax=objective.groups < k)
+    return costs.PRODUCTS * factored / costs.cost_of_newton_cg(n, p, values, k)
 
 
 def _begin(

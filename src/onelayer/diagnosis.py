@@ -6,8 +6,8 @@ each other). Neither is looked for on the way: only where the steps gave reason 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,7 @@ REMEDY = "use a finite C, such as C=1"
 NO_OPTIMUM = "without a penalty the separated classes have no finite optimum"
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """The rows of a fit and how it was made.
 
     Attributes
@@ -53,7 +52,7 @@ class Case:
 
 def diagnose(case: Case, solution: Solution) -> Solution:
     """The solution with what is to be said of it; solved on where an optimum is proved to exist."""
-    if np.isfinite(case.C):
+    if math.isfinite(case.C):
         return _remark(case, solution) if case.remarks else solution
     where: Coordinates | None = None
     proved = solution.certificate.proved and solution.status == "rounding"

@@ -1,7 +1,9 @@
 """From rows to a solution: coordinates, objective, and the solver that suits them."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -96,7 +98,7 @@ def fit(
     options = C, l1_ratio, fit_intercept, solver, tol, watch, start, where
     task = _Task(rows, loss, *options, naming, remarks)
     with single_threaded_blas():
-        if l1_ratio > 0 and np.isfinite(C):
+        if l1_ratio > 0 and math.isfinite(C):
             found = _fit_corners(task)
         elif solver == "gradient_descent":
             found = _descend(rows, task.measure(), descent or Descent(), watch, start)
@@ -124,8 +126,7 @@ def _join_categories(rows: MemoryRows) -> MemoryRows:
     return rows.over(replace(rows.block, features=joined))
 
 
-@dataclass(frozen=True)
-class _Task:
+class _Task(NamedTuple):
     """What `fit` was asked for."""
 
     rows: MemoryRows
@@ -176,7 +177,7 @@ def _minimise(task: _Task) -> Solution:
         first = sampled_newton.solve(rows, loss, *options, where=task.where)
     if first is not None and first.status == "optimal":
         return first
-    if first is not None and not np.isfinite(task.C):
+    if first is not None and not math.isfinite(task.C):
         # Whole Hessians are dear, and a search says sooner whether there is an optimum to go to.
         first = find_separated(task.case(), first, task.where)
         if first.status == "separated":
@@ -195,7 +196,7 @@ def _lengthen(task: _Task, found: Solution) -> Solution:
     Without a penalty, columns that depend on each other in float64 may do so there alone.
     """
     open_end = not is_settled(found)
-    if not open_end and (np.isfinite(task.C) or not found.may_depend):
+    if not open_end and (math.isfinite(task.C) or not found.may_depend):
         return found
     if found.status in ("separated", "endless"):  # there may be no optimum to go to
         return found

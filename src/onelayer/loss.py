@@ -245,6 +245,15 @@ def even_weights(n: int) -> Array:
     return np.ndarray(n, buffer=_ONE, strides=(0,))
 
 
+def sum_weights(weights: Array) -> float:
+    """Their sum.
+
+    >>> sum_weights(even_weights(3))
+    3.0
+    """
+    return float(len(weights) * weights[0] if is_even(weights) else weights.sum())
+
+
 def take_weights(weights: Array, numbers: Array) -> Array:
     """The weights of the rows of these numbers; one of all rows stays stored once."""
     if is_even(weights):

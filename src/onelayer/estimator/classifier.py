@@ -1,6 +1,5 @@
 """`OneLayerClassifier`: scikit-learn's words for the network."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from onelayer.errors import InputError
-from onelayer.estimator.chunked import is_chunked, lazy_over_chunks
+from onelayer.estimator.chunked import lazy_over_chunks
 from onelayer.estimator.incremental import begin_after_fit, learn_more
 from onelayer.estimator.inputs import number_classes, to_features
 from onelayer.estimator.options import check_options, plan_descent
@@ -152,8 +151,8 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
             require_same_problem(self, previous)
         solution = self._solve(reading, previous)
         # Rows in memory are kept at hand for `summary`; a cluster is not to be held on to for it.
-        evidence = None if is_chunked(X) else to_evidence(self, reading)
-        self.solution_ = replace(solution, evidence=evidence)
+        kept = reading.rows.in_memory
+        self.solution_ = solution.holding(to_evidence(self, reading)) if kept else solution
         begin_after_fit(self, reading.rows)
         self.coef_, self.intercept_ = self.solution_.W, self.solution_.b[:, 0]
         self.n_iter_ = np.array([self.solution_.iterations], dtype=np.int32)
@@ -232,7 +231,7 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         solution = self.solution_
         if X is not None:
-            solution = replace(solution, evidence=read_again(self, X, y, sample_weight))
+            solution = solution.holding(read_again(self, X, y, sample_weight))
         return solution.summary(errors, clusters, level)
 
     @lazy_over_chunks
@@ -331,6 +330,8 @@ class OneLayerClassifier(ClassifierMixin, BaseEstimator):
                 f"give rows of at least two classes"
             )
         # In bytes: a tall table's labels as float64 would be a large part of what a fit takes.
+        if codes.dtype == np.bool_:
+            return SigmoidLoss(1), codes.view(np.int8)[None]
         labels = codes.astype(np.min_scalar_type(-len(self.classes_)))[None]
         if len(self.classes_) == 2:
             return SigmoidLoss(1), labels

@@ -12,6 +12,7 @@ from onelayer.blocks import Block
 from onelayer.errors import InputError
 from onelayer.estimator.inputs import check_weights, to_features
 from onelayer.estimator.options import check_options
+from onelayer.loss import sum_weights
 from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import stochastic
@@ -54,7 +55,7 @@ def learn_more(
 def begin_after_fit(estimator: Any, rows: MemoryRows) -> None:
     """Have the next `partial_fit` go on from a fit of these rows."""
     if rows.in_memory:  # hundreds of numbers are not worth a thread
-        weight = float(rows.block.weights.sum())
+        weight = sum_weights(rows.block.weights)
     else:
         weight = rows.reduce(lambda block: float(block.weights.sum()))
     estimator._stream, estimator._fitted = None, (rows.n_rows, weight)

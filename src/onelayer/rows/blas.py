@@ -5,8 +5,8 @@ the first sets it, the last puts it back.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any
 
@@ -19,23 +19,32 @@ _libraries: list[tuple[Callable[[], int | None], Callable[[int], Any]]] = []
 _before: list[int | None] = []
 
 
-@contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Hold BLAS at one thread in this process for as long as the context lasts."""
-    global _holds, _libraries, _before
-    with _lock:
-        if _holds == 0:
-            _libraries = _libraries or _find_libraries()
-            _before = [get() for get, _ in _libraries]
-            _set_threads([1] * len(_libraries))
-        _holds += 1
-    try:
-        yield
-    finally:
+class _Hold:
+    """A class: on a table of 200 rows a generator's context would be felt."""
+
+    def __enter__(self) -> None:
+        global _holds, _libraries, _before
+        with _lock:
+            if _holds == 0:
+                _libraries = _libraries or _find_libraries()
+                _before = [get() for get, _ in _libraries]
+                _set_threads([1] * len(_libraries))
+            _holds += 1
+
+    def __exit__(self, *error: object) -> None:
+        global _holds
         with _lock:
             _holds -= 1
             if _holds == 0:
                 _set_threads(_before)
+
+
+_hold = _Hold()
+
+
+def single_threaded_blas() -> AbstractContextManager[None]:
+    """Hold BLAS at one thread in this process for as long as the context lasts."""
+    return _hold
 
 
 def _find_libraries() -> list[tuple[Callable[[], int | None], Callable[[int], Any]]]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 from onelayer.blocks import Block
 from onelayer.certificate import SMALLEST_RHO, Certificate
@@ -51,7 +51,7 @@ def suits(rows: MemoryRows, loss: Loss) -> bool:
         and isinstance(features, DenseFeatures)
         and isinstance(loss, SigmoidLoss)
         and loss.n_outputs == 1
-        and rows.n_columns <= MOST_COLUMNS
+        and 0 < rows.n_columns <= MOST_COLUMNS
         and rows.n_rows * rows.n_columns <= MOST_VALUES
     )
 
@@ -111,15 +111,15 @@ def _begin(problem: Problem, theta: Array) -> Base | None:
     A, s, bias = problem.A, problem.s, float(theta[-1])  # 0 where there is none
     rate = 1 / (1 + math.exp(-bias))
     half = A if problem.common else np.multiply(A, np.sqrt(s), out=problem.scratch)
-    H = half @ half.T
+    H = half.dot(half.T)
     H *= rate * (1 - rate) * (problem.common or 1.0)
     H.ravel()[:: len(H) + 1] += problem.ridge
-    slope = A @ (s * (rate - 0.5 - 0.5 * problem.sign))
+    slope = A.dot(s * (rate - 0.5 - 0.5 * problem.sign))
     _, direction, failed = lapack.dposv(H, slope, lower=1)
-    squared = float(slope @ direction)
+    squared = blas.ddot(slope, direction)
     if failed or not math.isfinite(squared):
         return None
-    share = 0.5 + 0.5 * float(s @ problem.sign) / problem.weight
+    share = 0.5 + 0.5 * blas.ddot(s, problem.sign) / problem.weight
     loss = share * math.log1p(math.exp(-bias)) + (1 - share) * math.log1p(math.exp(bias))
     return Base(theta, problem.weight * loss, direction, math.sqrt(max(squared, 0.0)))
 
@@ -169,9 +169,9 @@ def step(problem: Problem, point: Point) -> Point | None:
     near = R**3 * point.decrement <= ENOUGH * problem.tol and point.rho < math.inf
     third = curve_on(problem, point)
     third *= np.square(point.moved)
-    bent = 0.5 * (problem.A @ third)
+    bent = 0.5 * problem.A.dot(third)
     bend, _ = lapack.dpotrs(point.factor, bent, lower=1)
-    small = float(bent @ bend) <= BENT**2 * point.decrement**2
+    small = blas.ddot(bent, bend) <= BENT**2 * point.decrement**2
     for move in (d + bend, d) if small else (d,):
         after = follow(problem, point, point.theta - move) if near else None
         if after is None or not look_ahead(after).holds(ENOUGH * problem.tol):
@@ -192,11 +192,11 @@ def _finish(
 ) -> Solution:
     """Take the free last step."""
     theta = point.theta - point.direction
-    penalty = 0.5 * float(problem.ridge @ np.square(theta))
+    penalty = 0.5 * blas.ddot(problem.ridge, np.square(theta))
     value, told = _foretell(problem, point, end)
     if not told:
-        turned = problem.sign * (-theta @ problem.A)
-        value = float(turned_terms(turned)[0] @ problem.s) + penalty
+        turned = problem.sign * (-theta).dot(problem.A)
+        value = blas.ddot(turned_terms(turned)[0], problem.s) + penalty
     W, b = to_parameters(problem, theta, fit_intercept)
     cost = max(value - penalty, 0.0) / problem.weight
     gap, rho = max(end.gap, 0.5 * SMALLEST_RHO**2), max(end.rho, SMALLEST_RHO)
@@ -225,6 +225,6 @@ def _foretell(problem: Problem, point: Point, end: End) -> tuple[float, bool]:
     squared, R = point.decrement**2, point.farthest
     if point.drift:  # its curvatures are those of a point nearby
         return end.value, (R + point.drift) * squared <= SURE * end.value
-    third = curve_on(problem, point) @ (np.square(point.moved) * point.moved)
-    value = end.value - float(third) / 6
+    third = blas.ddot(curve_on(problem, point), point.moved * np.square(point.moved))
+    value = end.value - third / 6
     return value, R**2 * squared <= SURE * value

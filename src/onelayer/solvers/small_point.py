@@ -95,22 +95,22 @@ def look_ahead(point: Point) -> End:
 def measure(problem: Problem, theta: Array) -> Point | None:
     """Value, gradient, Hessian and its factor; None where the factor is not to be trusted."""
     A, s = problem.A, problem.s
-    turned = problem.sign * (-theta @ A)
+    turned = problem.sign * (-theta).dot(A)
     loss, miss, curvature = turned_terms(turned)
     if problem.common != 1:
         curvature *= s
         miss *= s
     slope, penalty = _find_slope(problem, theta, miss)
     half = np.multiply(A, np.sqrt(curvature), out=problem.scratch)
-    H = half @ half.T
+    H = half.dot(half.T)
     H.ravel()[:: len(H) + 1] += problem.ridge
     factor, direction, failed = lapack.dposv(H, slope, lower=1)
-    squared = float(slope @ direction)
+    squared = blas.ddot(slope, direction)
     if failed or not math.isfinite(squared):
         return None
-    squared, bias = max(squared, 0.0), float(np.add.reduce(curvature))
+    squared, bias = max(squared, 0.0), blas.dasum(curvature)
     m = _bound_leverage(problem, curvature, factor, squared)
-    value, decrement = float(loss @ s) + penalty, math.sqrt(squared)
+    value, decrement = blas.ddot(loss, s) + penalty, math.sqrt(squared)
     moved, farthest = _move(problem, direction)
     sums = moved, farthest, turned, curvature, miss, bias
     point = Point(theta, value, penalty, direction, decrement, m, math.inf, *sums, factor)
@@ -130,14 +130,14 @@ def measure(problem: Problem, theta: Array) -> Point | None:
 def _find_slope(problem: Problem, theta: Array, miss: Array) -> tuple[Array, float]:
     """The gradient, and the penalty."""
     slope = problem.ridge * theta
-    penalty = 0.5 * float(slope @ theta)
-    slope -= problem.A @ (problem.sign * miss)
+    penalty = 0.5 * blas.ddot(slope, theta)
+    slope -= problem.A.dot(problem.sign * miss)
     return slope, penalty
 
 
 def _move(problem: Problem, direction: Array) -> tuple[Array, float]:
     """What a step takes off the rows' logits, and the largest size of it."""
-    moved = direction @ problem.A
+    moved = direction.dot(problem.A)
     return moved, abs(float(moved[blas.idamax(moved)]))
 
 
@@ -147,7 +147,7 @@ def follow(problem: Problem, point: Point, theta: Array) -> Point:
     No curvature has changed by more than e^R there, R the largest change of a row's margin
     (docs/mathematics.md, part 8).
     """
-    turned = problem.sign * (-theta @ problem.A)
+    turned = problem.sign * (-theta).dot(problem.A)
     loss, miss, _ = turned_terms(turned)
     if problem.common != 1:
         miss *= problem.s
@@ -158,10 +158,10 @@ def follow(problem: Problem, point: Point, theta: Array) -> Point:
     stretch = math.exp(R / 2)
     after = point._replace(
         theta=theta,
-        value=float(loss @ problem.s) + penalty,
+        value=blas.ddot(loss, problem.s) + penalty,
         penalty=penalty,
         direction=direction,
-        decrement=stretch * math.sqrt(max(float(slope @ direction), 0.0)),
+        decrement=stretch * math.sqrt(max(blas.ddot(slope, direction), 0.0)),
         m=stretch * point.m,
         moved=moved,
         farthest=farthest,
@@ -175,8 +175,8 @@ def follow(problem: Problem, point: Point, theta: Array) -> Point:
 
 def _allow_rounding(problem: Problem, point: Point, lost: float, apart: float) -> Point:
     """The point with what float64 may have hidden counted into its bounds."""
-    logits = EPS * float(np.abs(point.theta) @ problem.reach)
-    sums = (8 * point.m + apart) * math.sqrt(float(point.miss @ point.miss))
+    logits = EPS * blas.ddot(np.abs(point.theta), problem.reach)
+    sums = (8 * point.m + apart) * blas.dnrm2(point.miss)
     rounding = 6 * math.sqrt(point.bias) * logits + EPS * (sums + math.sqrt(2 * point.penalty))
     decrement, m = (1 + lost) * point.decrement + rounding, (1 + lost) * point.m
     rho = bound_distance(decrement, m)
@@ -187,7 +187,7 @@ def _allow_rounding(problem: Problem, point: Point, lost: float, apart: float) -
 
 def _bound_leverage(problem: Problem, curvature: Array, factor: Array, squared: float) -> float:
     """m: a row's leverage is at most 1; or the largest one, computed, where a proof wants it."""
-    least = float(np.minimum.reduce(curvature))
+    least = float(curvature[curvature.argmin()])
     m = 1 / math.sqrt(least) if least > 0 else math.inf
     wanted = squared <= (NEAR if m > HARMFUL else problem.tol**2)
     if m * m * squared < USEFUL or not wanted:

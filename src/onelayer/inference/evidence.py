@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,7 @@ Array = NDArray[Any]
 LARGEST_KEPT = 500  # features whose errors go into a model file, which is to stay readable
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What a summary needs beside the solution; `Solution.summary` is its front door.
 
     Attributes

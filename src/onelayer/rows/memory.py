@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -63,6 +63,12 @@ class MemoryRows:
         self.block, self.n_rows = block, n_rows
         self.n_columns = block.features.n_columns
         self.n_jobs = available_cores() if n_jobs in (None, -1) else max(1, int(n_jobs or 1))
+        self._pool: ThreadPoolExecutor | None = None
+
+    @cached_property
+    def borders(self) -> list[tuple[int, int]]:
+        """Where blocks begin and end; small tables are never asked for them."""
+        block, n_rows = self.block, self.n_rows
         values = n_rows * block.features.row_values
         count = min(BLOCKS, max(1, values // TILE_VALUES))
         # Where a block holds hardly more values than there are columns, adding up its sums would
@@ -73,8 +79,7 @@ class MemoryRows:
             count = min(count, max(2, n_rows // SPARSE_ROWS, values // SPARSE_VALUES))
         count = 1 << (count.bit_length() - 1)  # even work for any power of two of threads
         step = max(1, -(-n_rows // count))
-        self.borders = [(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
-        self._pool: ThreadPoolExecutor | None = None
+        return [(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
 
     def reduce(self, task: Callable[[Block], T], merge: Callable[[T, T], T] | None = None) -> T:
         """The sum over blocks of `task(block)`, merged in the order of the blocks."""
@@ -134,8 +139,9 @@ class MemoryRows:
         return self.over(replace(self.block, labels=numbers))
 
     def over(self, block: Block) -> "MemoryRows":
-        """The same rows of another block, on the same threads."""
+        """The same rows of another block, in blocks as before and on the same threads."""
         other = copy(self)
+        other.borders = self.borders
         other._pool = self._threads() if self.n_jobs > 1 else None
         other.block = block
         return other

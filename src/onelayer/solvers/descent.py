@@ -25,6 +25,14 @@ def _shuffle_globally(n: int) -> Array:
     return np.random.permutation(n)  # noqa: NPY002
 
 
+_EXPECTED = {
+    "learning_rate": "a number above 0, or 'safe'",
+    "num_iterations": "0 or more",
+    "optimizer": f"one of {', '.join(OPTIMIZERS)}",
+    "batch_size": "1 row or more, or None for all rows",
+}
+
+
 @dataclass(frozen=True)
 class Descent:
     """The options of gradient descent.
@@ -56,23 +64,15 @@ class Descent:
     def __post_init__(self) -> None:
         rate = 1.0 if self.learning_rate == "safe" else self.learning_rate
         size = 1 if self.batch_size is None else self.batch_size
-        checks: list[tuple[str, bool, str]] = [
-            (
-                "learning_rate",
-                isinstance(rate, Real) and not isinstance(rate, bool) and 0 < rate < math.inf,
-                "a number above 0, or 'safe'",
-            ),
-            ("num_iterations", _is_count(self.num_iterations, 0), "0 or more"),
-            (
-                "optimizer",
-                isinstance(self.optimizer, str) and self.optimizer in OPTIMIZERS,
-                f"one of {', '.join(OPTIMIZERS)}",
-            ),
-            ("batch_size", _is_count(size, 1), "1 row or more, or None for all rows"),
-        ]
-        for name, holds, expected in checks:
+        named = isinstance(self.optimizer, str) and self.optimizer in OPTIMIZERS
+        for name, holds in (
+            ("learning_rate", _is_rate(rate)),
+            ("num_iterations", _is_count(self.num_iterations, 0)),
+            ("optimizer", named),
+            ("batch_size", _is_count(size, 1)),
+        ):
             if not holds:
-                raise InputError(f"{name}={getattr(self, name)!r}: expected {expected}")
+                raise InputError(f"{name}={getattr(self, name)!r}: expected {_EXPECTED[name]}")
         if self.optimizer == "adam" and self.learning_rate == "safe":
             raise InputError(
                 "learning_rate='safe' says nothing of optimizer='adam': give a number, such as 0.01"
@@ -98,5 +98,12 @@ def seed_descent(
     )
 
 
+# Plain numbers first in both: to ask numbers.Real takes as long as a sum over a thousand rows.
+def _is_rate(value: Any) -> bool:
+    real = type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
+    return real and 0 < value < math.inf
+
+
 def _is_count(value: Any, least: int) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+    whole = type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
+    return whole and int(value) >= least

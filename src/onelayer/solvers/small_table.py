@@ -47,8 +47,9 @@ class Problem(NamedTuple):
 
 def standardise(rows: MemoryRows, C: float, fit_intercept: bool, tol: float) -> Problem | None:
     """The problem of rows that `suits`; None where a column is constant or a weight 0."""
-    block = rows.block
-    X = block.features.tile(0, block.n_rows).values  # type: ignore[attr-defined]
+    block, features = rows.block, rows.block.features
+    whole = features if features.in_place else features.tile(0, block.n_rows)
+    X = whole.values  # type: ignore[attr-defined]
     s = np.ascontiguousarray(block.weights)  # one weight for all would keep BLAS out
     common = float(s[0]) if is_even(block.weights) else 0.0
     if not (common or s.all()):
@@ -95,5 +96,5 @@ def start_at(problem: Problem, fit_intercept: bool, given: tuple[Array, Array] |
 def to_parameters(problem: Problem, theta: Array, fit_intercept: bool) -> tuple[Array, Array]:
     """W (1, n_x) and b (1, 1) in the units of the table."""
     W = (theta[: len(problem.spread)] / problem.spread)[None]
-    b = (theta[-1] if fit_intercept else 0.0) - W @ problem.centre
+    b = (theta[-1] if fit_intercept else 0.0) - W.dot(problem.centre)
     return W, b[:, None]

@@ -20,6 +20,7 @@ from onelayer.loss import SigmoidLoss, SoftmaxLoss
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import duality, proximal_step
 from onelayer.solvers.penalised import shift_classes, split_outputs
+from onelayer.solvers.proximal_round import shrink_base
 
 
 def rows_of(X, y, s=None, n_jobs=None):
@@ -70,6 +71,24 @@ def value(X, y, got, C, l1_ratio):
     w = np.abs(got.W[0])
     penalty = (1 - l1_ratio) / 2 * (w @ w) + l1_ratio * w.sum()
     return np.logaddexp(0, np.where(y == 1, -z, z)).sum() + penalty / C
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+def test_no_hessian_nearby_is_above_the_one_here(l1_ratio):
+    """What a proof takes in place of the Hessian must never be more of it."""
+    X, y = draw(0, n=400, p=6)
+    rows = rows_of(X, y)
+    where = measure_columns(rows, True)
+    (problem,) = split_outputs(rows, SigmoidLoss(1), where, 0.1, l1_ratio)
+    rng = np.random.default_rng(1)
+    theta, d = rng.normal(size=(2, 1, 7))
+    state = proximal_step.begin(problem, theta)
+    for length in (0.01, 0.1):
+        here = theta + length * d
+        near = shrink_base(problem, state._replace(theta=here))
+        H = problem.objective.evaluate(here, hessian=True).hessian[0]
+        assert np.linalg.eigvalsh(H - near).min() > 0
+    assert shrink_base(problem, state._replace(theta=theta + 10 * d)) is None
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -73,7 +73,14 @@ class SparseFeatures:
         return SparseFeatures(self.values[indices])
 
     def columns(self, indices: Array) -> "SparseFeatures":
-        return SparseFeatures(sparse.csr_array(self.values[:, indices]))
+        X, chosen = self.values, np.zeros(self.n_columns, dtype=bool)
+        chosen[indices] = True
+        kept = np.flatnonzero(chosen.take(X.indices))
+        places = np.zeros(self.n_columns, X.indices.dtype)
+        places[indices] = np.arange(len(indices), dtype=X.indices.dtype)
+        ends = np.searchsorted(kept, X.indptr).astype(X.indptr.dtype)
+        parts = X.data.take(kept), places.take(X.indices.take(kept)), ends
+        return SparseFeatures(assemble(sparse.csr_array, parts, len(indices)))
 
     def to_single(self) -> "SparseFeatures":
         """The same rows in float32: the values alone are copied."""

@@ -26,7 +26,7 @@ MOST_STEPS = 4  # times the parameters; met only where float64 gives way
 
 
 def walk(H: Array, slope: Array, kappa: Array, x: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """The minimiser, as `corners.minimise` has it, from a summed H; and which parameters were idle."""
+    """The minimiser, as `corners.minimise` has it, from a summed H; and which were idle."""
     at = Walk(H, slope, kappa, x)
     for _ in range(MOST_STEPS * len(x)):
         if not at.step():
@@ -98,7 +98,7 @@ class Walk:
     def _take(self, j: int) -> None:
         """Hold parameter j as well, or in the place of one that depends on it."""
         if self.tableau[j, j] <= DEPENDENT * self.curved[j]:
-            # What is level but for rounding, as two opposite columns are, would take turns for ever.
+            # What is level but for rounding, as opposite columns are, would take turns for ever.
             self.slides[j] += 1
             i = self._slide(j) if self.slides[j] <= MOST_SLIDES or self.x[j] else None
             if i is None:

@@ -6,6 +6,7 @@ the objective and the dual's value there lies the optimum of both. Nothing is as
 they may depend on each other, and outnumber the rows. Derived in docs/mathematics.md.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,13 @@ class Dual:
     gap: float
     rounding: float
     zero: NDArray[np.bool_]
+
+
+def know_nothing(problem: Penalised) -> Dual:
+    """Before it is measured."""
+    objective = problem.objective
+    shape = objective.n_outputs, objective.width - 1
+    return Dual(math.inf, 0.0, np.zeros(shape, dtype=bool))
 
 
 def measure(problem: Penalised, evaluation: Evaluation, theta: Array) -> Dual:

@@ -38,7 +38,10 @@ Array = NDArray[Any]
 Watch = Callable[[Progress], None]
 
 SMALL = 600  # parameters that are worked on all at once; beyond, a working set
-FIRST, SHARE = 64, 1.0  # columns that join a working set at most: so many, or a share of those held
+FIRST, SHARE = (
+    256,
+    1.0,
+)  # columns that join a working set at most: so many, or a share of those held
 SHARE_NEXT = 0.1  # the same under the next strength, where most are held already
 NEAR = 0.1  # a working set is solved to this share of what stands outside
 MOST_ROUNDS = 200
@@ -83,7 +86,7 @@ def follow(problem: Penalised, found: Round, later: Penalised, next_C: float) ->
     serves more than once. What the rule leaves out wrongly the passes over all columns bring back.
     """
     evaluation = rebase_evaluation(problem, found, later)
-    dual = duality.measure(later, evaluation, found.theta)
+    dual = duality.know_nothing(later)
     if found.columns is None:
         state = rebase(problem, found.state, later)
         return Round(found.theta, evaluation, None, later, state, dual)
@@ -133,7 +136,7 @@ def first_round(problem: Penalised, theta: Array, cold: bool) -> Round:
         state = begin_from_sample(problem, theta, cold)
         return look(problem, problem, state, None, 0, ())
     evaluation = problem.objective.evaluate(theta)
-    dual = duality.measure(problem, evaluation, theta)
+    dual = duality.know_nothing(problem)
     columns = join_columns(theta, steepness(problem, evaluation, theta))
     return open_columns(problem, theta, columns, evaluation, dual, 1, ())
 
@@ -156,20 +159,21 @@ def open_columns(
 def proceed(problem: Penalised, found: Round, tol: float, watch: Watch | None = None) -> Round:
     """Rounds until the end is proved, or float64 allows no more."""
     watch = watch or (lambda progress: None)
-    until = first_until(problem, found, tol)
+    near = provable(found, tol)
+    until = first_until(problem, found, near)
     for _ in range(MOST_ROUNDS):
         state = descend(found.part, found.state, until)
         passes = found.passes + (0 if found.columns is None else 1)
         found = look(problem, found.part, state, found, passes, found.history)
         watch(found.history[-1])
         outside = violations(problem, found)
-        if outside.any() and state.decrement <= tol:
+        if outside.any() and state.decrement <= near:
             outside[outside <= left_inside(problem, found)] = 0
         if outside.any():
             found = widen(problem, found, outside)
             until = max(NEAR * math.sqrt(potential(problem, found, outside)), 0.1 * tol)
             continue
-        if state.decrement <= tol:
+        if state.decrement <= near:
             found = prove(problem, found, tol)
             if is_proved(problem, found, tol):
                 return replace(found, status="optimal")
@@ -177,7 +181,18 @@ def proceed(problem: Penalised, found: Round, tol: float, watch: Watch | None = 
             good = found.gap <= 1e-6 * abs(problem.value(found.evaluation, found.theta))
             return replace(found, status="rounding" if good else "stalled")
         until = nearer(problem, found, min(until, state.decrement))
+        if state.decrement > near:  # a proof is tried before
+            until = max(until, 0.1 * tol)
     return replace(found, status="stalled")
+
+
+def provable(found: Round, tol: float) -> float:
+    """The decrement that may prove the distance `tol`: by a part of the rows, as much less."""
+    few = found.state.part
+    if few is None:
+        return tol
+    share = few.objective.rows.n_rows / found.part.objective.rows.n_rows
+    return math.sqrt(share) * tol
 
 
 def nearer(problem: Penalised, found: Round, decrement: float) -> float:
@@ -241,6 +256,8 @@ def left_inside(problem: Penalised, found: Round) -> float:
 
 def potential(problem: Penalised, found: Round, outside: Array) -> float:
     """About the squared decrement that the columns outside would bring."""
+    if not outside.any():
+        return 0.0
     curved = diagonal(found.state.H)
     return float(np.square(outside).sum() / max(float(np.median(curved)), 1e-300))
 

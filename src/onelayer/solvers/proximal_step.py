@@ -54,6 +54,7 @@ class State(NamedTuple):
     summed: whether H is to be summed after all, as one that is applied has led no further.
     fresh: whether the last step was taken with a Hessian of its own. sharp: what share of the
         decrement such a step leaves.
+    base: where the last Hessian of all these rows was summed, and that Hessian.
     """
 
     theta: Array
@@ -71,6 +72,7 @@ class State(NamedTuple):
     summed: bool = False
     fresh: bool = False
     sharp: float = SHARP
+    base: tuple[Array, Array] | None = None
 
 
 def begin(problem: Penalised, theta: Array) -> State:
@@ -116,13 +118,15 @@ def rebase(problem: Penalised, state: State, part: Penalised) -> State:
         value=state.evaluation.value + 0.5 * (raised * np.square(theta)).sum(),
         gradient=state.evaluation.gradient + (raised * theta).reshape(1, -1),
     )
+    more = np.tile(raised, n)
     return State(
         theta,
         evaluation,
-        _raise(state.H, part, np.tile(raised, n)),
+        _raise(state.H, part, more),
         state.exact,
         theta,
         part=None if state.part is None else state.part.with_strength(part.C),
+        base=state.base and (state.base[0], state.base[1] + np.diag(more)),
     )
 
 
@@ -232,7 +236,7 @@ def _with_hessian(problem: Penalised, state: State) -> State:
     assert state.evaluation.hessian is not None
     H = pin_biases(problem, state.evaluation.hessian[0])
     evaluation = replace(state.evaluation, hessian=None)
-    return state._replace(evaluation=evaluation, H=H, exact=True)
+    return state._replace(evaluation=evaluation, H=H, exact=True, base=(state.theta, H))
 
 
 def move(problem: Penalised, state: State) -> State:

@@ -43,7 +43,8 @@ __all__ = sorted([*_HOMES, "__version__"])
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'onelayer' has no attribute {name!r}")
-    return getattr(import_module(f"onelayer.{_HOMES[name]}"), name)
+    found = globals()[name] = getattr(import_module(f"onelayer.{_HOMES[name]}"), name)
+    return found  # kept, so that it is not looked for again
 
 
 def __dir__() -> list[str]:

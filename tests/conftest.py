@@ -1,6 +1,17 @@
-"""What several test files share: a cluster is started once."""
+"""What several test files share: a cluster is started once, and a file's fixtures in one worker."""
 
 import pytest
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Half of the files each, in order, so that a model is trained by one; the first to end helps.
+
+    Without it every worker gets a part of every file, and makes what the file's tests share.
+    """
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -276,8 +276,8 @@ def test_the_command_says_what_matters(tmp_path: Path) -> None:
     found = find_influence(loaded, table, table=table, row=2)
     assert document["rows"] == found.to_dict()["rows"]
     assert document["rows"][0]["line"] == document["rows"][0]["row"] + 1
-    assert "--row 131: loans.csv has rows 1 to 130" in refused(
-        run("influence", model, table, "--row", "131")
+    assert f"--row {ROWS + 1}: loans.csv has rows 1 to {ROWS}" in refused(
+        run("influence", model, table, "--row", ROWS + 1)
     )
     assert "leave out --of and --row" in refused(
         run("influence", model, table, "--row", "1", "--coefficient", "u")

@@ -14,7 +14,7 @@ import pytest
 from cli_run import run
 from mixed_tables import make_mixed
 
-from onelayer import train
+from onelayer import strength, train
 from onelayer.errors import DataWarning, InputError
 from onelayer.model import Model
 from onelayer.rows import files
@@ -26,15 +26,15 @@ from onelayer.table.survey import Split, close_survey, sample_size, take_survey
 from onelayer.thresholds.choice import ThresholdRule
 
 pytest.importorskip("distributed", reason="Dask is not installed: extra [dask]")
-ROWS = 20_000
+ROWS = 10_000
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch, tmp_path):
-    """Tables of a few thousand rows count as long, and are cut into parts of about 4,000."""
+    """Tables of a few thousand rows count as long, and are cut into parts of about 2,000."""
     monkeypatch.setattr(survey, "SAMPLE_ROWS", 4_000)
     monkeypatch.setattr(survey, "LEAST_ROWS", 1_000)
-    monkeypatch.setattr(parts, "PART_VALUES", 36_000)
+    monkeypatch.setattr(parts, "PART_VALUES", 18_000)
     monkeypatch.setattr(parts, "BATCH_VALUES", 1_000)
     monkeypatch.setattr(files, "BLOCK_VALUES", 1 << 15)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
@@ -49,8 +49,8 @@ def frame():
 def loans(tmp_path_factory, frame):
     """Two Parquet files of several row groups."""
     folder = tmp_path_factory.mktemp("loans")
-    frame[:12_000].write_parquet(folder / "a.parquet", row_group_size=1_900)
-    frame[12_000:].write_parquet(folder / "b.parquet", row_group_size=2_500)
+    frame[:6_000].write_parquet(folder / "a.parquet", row_group_size=950)
+    frame[6_000:].write_parquet(folder / "b.parquet", row_group_size=1_250)
     return folder
 
 
@@ -126,16 +126,16 @@ def test_findings_add_up_to_the_survey(frame, texts, many, monkeypatch):
     monkeypatch.setattr(tally, "MOST_TEXTS", 5_000)
     wide = frame.with_columns(
         code=pl.Series(np.random.default_rng(0).integers(0, many, ROWS)),
-        odd=pl.when(pl.int_range(ROWS) % 4_000 == 7).then(pl.lit("?")).otherwise(pl.lit("1")),
+        odd=pl.when(pl.int_range(ROWS) % 2_000 == 7).then(pl.lit("?")).otherwise(pl.lit("1")),
     )
     table = Table(wide.cast(pl.String) if texts else wide, "loans")
     split = Split("granted", None, 0.2, 0)
     whole = take_survey(cut_batches(table, 3_000), split, "loans")
     size, total = sample_size(table.frame.width), None
-    for start in range(0, ROWS, 6_000):
+    for start in range(0, ROWS, 3_000):
         found = Findings(split, size, limit_lots(size, ROWS))
         for first, batch in cut_batches(table, 1_000):
-            if start <= first < start + 6_000:
+            if start <= first < start + 3_000:
                 found.add(first, batch)
         total = found if total is None else total + found
     added = close_survey(total, "loans")
@@ -165,7 +165,7 @@ def test_the_model_is_that_of_one_machine(client, loans):
     options = {"target": "granted", "protected": ["region"]}
     there = train(loans, client=client, say=said.append, tell=steps.append, **options)
     assert_same_model(there, train(loans, memory="200MB", **options))
-    assert said[0] == f"20,000 rows of {loans} in 5 parts"
+    assert said[0] == f"10,000 rows of {loans} in 5 parts"
     assert {step.doing for step in steps} == {"surveying", "encoding", "training"}
     assert [group.column for group in there.evaluation.groups] == ["region"]
 
@@ -191,8 +191,8 @@ def test_the_bits_are_those_of_one_worker_and_of_a_worker_killed(client, loans):
 @pytest.mark.parametrize("kind", ["frequency", "sampling"])
 def test_texts_with_weights(client, tmp_path, frame, kind):
     weighted = frame.with_columns(w=pl.Series(np.arange(ROWS) % 3))
-    weighted[:9_000].write_csv(tmp_path / "a.csv")
-    weighted[9_000:].write_csv(tmp_path / "b.csv")
+    weighted[:4_000].write_csv(tmp_path / "a.csv")
+    weighted[4_000:].write_csv(tmp_path / "b.csv")
     options = {"target": "granted", "weight": "w", "weight_kind": kind}
     there = train(str(tmp_path / "*.csv"), client=client, **options)
     assert_same_model(there, train(str(tmp_path / "*.csv"), memory="200MB", **options))
@@ -203,9 +203,9 @@ def test_classes_and_costs_are_weighed_as_on_one_machine(client, tmp_path, frame
     loss = pl.Series(np.random.default_rng(1).exponential(size=ROWS) + 0.5)
     costly = frame.with_columns(w=pl.Series(np.arange(ROWS) % 3), loss=loss)
     # In the first file no row counts.
-    costly = costly.with_columns(w=pl.when(pl.int_range(ROWS) < 4_000).then(0).otherwise("w"))
-    for k, start in enumerate(range(0, ROWS, 4_000)):
-        costly[start : start + 4_000].write_parquet(tmp_path / f"{k}.parquet")
+    costly = costly.with_columns(w=pl.when(pl.int_range(ROWS) < 2_000).then(0).otherwise("w"))
+    for k, start in enumerate(range(0, ROWS, 2_000)):
+        costly[start : start + 2_000].write_parquet(tmp_path / f"{k}.parquet")
     options = {"target": "granted", "weight": "w", "class_weight": "balanced", "base_rate": 0.2}
     options |= {"threshold": ThresholdRule("loss", 4.0), "protected": protected, "tol": 1e-6}
     there = train(tmp_path, client=client, **options)
@@ -236,9 +236,12 @@ def test_l1_and_no_holdout(client, loans):
     assert there.training.objective == pytest.approx(here.training.objective, rel=1e-9)
 
 
-def test_a_strength_is_chosen_on_a_part_of_the_rows(client, loans):
+def test_a_strength_is_chosen_on_a_part_of_the_rows(client, loans, monkeypatch):
+    monkeypatch.setattr(strength, "FEWEST_ROWS", 4_000)
+    monkeypatch.setattr(strength, "ROWS_PER_PARAMETER", 20)
     options = {"target": "granted", "C": "auto"}
     there = train(loans, client=client, **options)
+    assert there.strength.rows < there.training.rows
     assert there.training.C == train(loans, memory="200MB", **options).training.C
 
 
@@ -257,7 +260,7 @@ def test_the_command_line_takes_a_cluster(client, tmp_path, loans):
     done = run("train", loans, "--target", "granted", "--cluster", address, "-o", out)
     assert done.exit_code == 0, done.stderr
     assert "5 parts" in " ".join(done.stderr.split())
-    assert json.loads(out.read_text())["training"]["rows"] > 15_000
+    assert json.loads(out.read_text())["training"]["rows"] > 7_500
     assert_same_model(Model.load(out), train(loans, target="granted", memory="200MB"))
 
 
@@ -369,7 +372,13 @@ def test_a_database_is_read_by_one_process_for_all(client, base, tmp_path, query
         here.training.sha256,
     )
     assert not cache.exists()
-    odd = {**options, "roles": {"city": "numeric"}}
+
+
+def test_a_value_in_a_database_is_refused_as_on_one_machine(client, base, tmp_path):
+    address, odd = (
+        f"sqlite:///{base}?table=loans",
+        {"target": "granted", "roles": {"city": "numeric"}},
+    )
     with pytest.raises(InputError) as refused:
         train(address, **odd)
     with pytest.raises(InputError) as refused_there:

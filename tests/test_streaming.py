@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from mixed_tables import make_mixed
 
-from onelayer import train, workspace
+from onelayer import strength, train, workspace
 from onelayer.cli.progress import describe_stage
 from onelayer.errors import DataWarning, InputError
 from onelayer.judging import best_column
@@ -23,7 +23,7 @@ from onelayer.table.stream import open_stream
 from onelayer.thresholds.choice import ThresholdRule
 from onelayer.workspace import PREFIX
 
-ROWS = 30_000
+ROWS = 12_000
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def frame():
 @pytest.fixture
 def loans(tmp_path, frame):
     path = tmp_path / "loans.parquet"
-    frame.write_parquet(path, row_group_size=7_000)
+    frame.write_parquet(path, row_group_size=2_800)
     return path
 
 
@@ -103,7 +103,7 @@ def test_classes_and_costs_are_weighed_as_in_memory(tmp_path, frame, options):
     rule = options.get("threshold")
     unused -= set(() if rule is None or rule.costs is None else rule.costs.columns)
     table = table.drop(unused)
-    table.write_parquet(tmp_path / "loans.parquet", row_group_size=7_000)
+    table.write_parquet(tmp_path / "loans.parquet", row_group_size=2_800)
     options = {"target": "granted", "tol": 1e-6, **options}
     streamed = train(
         tmp_path / "loans.parquet", memory="200MB", cache="base_rate" not in options, **options
@@ -139,9 +139,9 @@ def assert_same_answer(one, two):
 
 
 def test_a_cost_that_is_none_is_named_before_the_training(tmp_path, frame):
-    costs = pl.Series(np.where(np.arange(ROWS) == 20_004, np.nan, 1.0))
+    costs = pl.Series(np.where(np.arange(ROWS) == 8_004, np.nan, 1.0))
     for k in range(3):
-        part = frame.with_columns(loss=costs)[10_000 * k :][:10_000]
+        part = frame.with_columns(loss=costs)[4_000 * k :][:4_000]
         part.write_parquet(tmp_path / f"{k}.parquet")
     stages, rule = [], ThresholdRule("loss", 4.0)
     with pytest.raises(InputError, match=r"2\.parquet, row 4, column 'loss': .* is no amount"):
@@ -153,13 +153,13 @@ def test_a_cost_that_is_none_is_named_before_the_training(tmp_path, frame):
 @pytest.mark.parametrize("where", ["streamed", "whole", "cluster"])
 def test_a_value_that_cannot_be_read_is_named_by_its_place(request, tmp_path, frame, kind, where):
     """Not by that in the sample of rows which the columns are settled by."""
-    odd = pl.when(pl.int_range(ROWS) == 20_004).then(np.inf).otherwise(pl.col("debt"))
+    odd = pl.when(pl.int_range(ROWS) == 8_004).then(np.inf).otherwise(pl.col("debt"))
     table, options = frame.with_columns(odd.alias("debt")), {"target": "granted"}
-    files = [table] if where == "whole" else [table[k:][:10_000] for k in range(0, ROWS, 10_000)]
+    files = [table] if where == "whole" else [table[k:][:4_000] for k in range(0, ROWS, 4_000)]
     for k, part in enumerate(files):
         path = tmp_path / f"{k}.{kind}"
         part.write_csv(path) if kind == "csv" else part.write_parquet(path)
-    row, name = (20_004, f"0.{kind}") if where == "whole" else (4, f"2.{kind}")
+    row, name = (8_004, f"0.{kind}") if where == "whole" else (4, f"2.{kind}")
     place = f"{name}, " + (f"line {row + 2}" if kind == "csv" else f"row {row}")
     if where == "cluster":
         pytest.importorskip("distributed", reason="Dask is not installed: extra [dask]")
@@ -180,7 +180,7 @@ def test_rows_that_are_not_there_are_said_as_in_memory(tmp_path, frame):
         two = train(path, **options)
     assert sorted(str(w.message) for w in streamed) == sorted(str(w.message) for w in whole)
     assert len(whole) == 2
-    assert one.training.without_target == two.training.without_target == 30
+    assert one.training.without_target == two.training.without_target == 12
     assert steps == list(one.training.history)[-len(steps) :]
 
 
@@ -188,7 +188,7 @@ def test_a_class_of_few_rows_has_a_best_column_too(tmp_path, frame, monkeypatch)
     """Where none of them is drawn, the first is taken."""
     monkeypatch.setattr(best_column, "CHOSEN_ON", 20)
     monkeypatch.setattr(best_column, "FITTED_ON", 30)
-    rare = np.where(np.arange(ROWS) % 1_000 == 999, "yes", "no")
+    rare = np.where(np.arange(ROWS) % 400 == 399, "yes", "no")
     frame.with_columns(granted=pl.Series(rare)).write_parquet(tmp_path / "loans.parquet")
     options = {"target": "granted", "holdout": 0}
     one = train(tmp_path / "loans.parquet", memory="200MB", **options)
@@ -256,7 +256,7 @@ def test_what_it_needs_is_said_first_and_nothing_stays(loans, tmp_path):
         say=said.append,
         tell=stages.append,
     )
-    assert said[0].startswith("30,000 rows of loans.parquet: two passes over the table")
+    assert said[0].startswith("12,000 rows of loans.parquet: two passes over the table")
     assert "on disk in" in said[1]
     assert not (tmp_path / "here").exists()
     assert {stage.doing for stage in stages} == {
@@ -305,7 +305,7 @@ from onelayer.table import survey
 survey.SAMPLE_ROWS, survey.LEAST_ROWS, files.BLOCK_VALUES = 4_000, 1_000, 1 << 15
 def tell(stage):
     steps = 0 if stage.progress is None else stage.progress.iteration
-    far = stage.done > 15_000 if stage.doing == "encoding" else steps >= 3
+    far = stage.done > 6_000 if stage.doing == "encoding" else steps >= 3
     if stage.doing == sys.argv[3] and far:
         os.write(1, b"there\\n")
         import time
@@ -417,9 +417,10 @@ def test_a_frame_has_no_need_of_memory(frame):
 
 
 @pytest.mark.parametrize("kind", ["frequency", "sampling"])
-def test_the_strength_is_chosen_on_a_part_of_the_rows(tmp_path, frame, kind):
+def test_the_strength_is_chosen_on_a_part_of_the_rows(tmp_path, frame, kind, monkeypatch):
+    monkeypatch.setattr(strength, "FEWEST_ROWS", 4_000)
     weighted = frame.with_columns(w=pl.Series(1.0 + np.arange(ROWS) % 3))
-    weighted.write_parquet(tmp_path / "loans.parquet", row_group_size=7_000)
+    weighted.write_parquet(tmp_path / "loans.parquet", row_group_size=2_800)
     options = {"target": "granted", "weight": "w", "weight_kind": kind, "C": "auto"}
     streamed = train(tmp_path / "loans.parquet", memory="200MB", **options)
     whole = train(weighted, **options)

@@ -564,6 +564,7 @@ def places(content: Any, at: str = "") -> Iterator[str]:
 
 STRANGE = (None, -1, 0, 1e300, "", "nan", "x", [], {}, True, ["a", "a"], [[]])
 SECTIONS_AS_WRITTEN = json.loads(json.dumps(MODEL.to_dict()))
+del SECTIONS_AS_WRITTEN["evaluation"]["curve"]["cuts"][8:]  # enough, and quicker to read
 DOCS = Path(__file__).parent.parent / "docs"
 
 

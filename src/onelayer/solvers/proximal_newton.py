@@ -42,7 +42,7 @@ FIRST, SHARE = (
     256,
     1.0,
 )  # columns that join a working set at most: so many, or a share of those held
-SHARE_NEXT = 0.1  # the same under the next strength, where most are held already
+FIRST_NEXT, SHARE_NEXT = 64, 0.1  # the same under the next strength, where most are held already
 NEAR = 0.1  # a working set is solved to this share of what stands outside
 MOST_ROUNDS = 200
 
@@ -93,7 +93,7 @@ def follow(problem: Penalised, found: Round, later: Penalised, next_C: float) ->
     over = steepness(later, evaluation, found.theta)
     if (over > 0)[find_outside(later, found)].any():
         above = steepness(problem, evaluation, found.theta) + expected_rise(problem, next_C)
-        columns = join_columns(found.theta, above, SHARE_NEXT)
+        columns = join_columns(found.theta, above, FIRST_NEXT, SHARE_NEXT)
         return open_columns(later, found.theta, columns, evaluation, dual, 0, ())
     part = found.part.with_strength(later.C)
     state = rebase(found.part, found.state, part)
@@ -111,10 +111,10 @@ def steepness(problem: Penalised, evaluation: Evaluation, theta: Array) -> Array
     return np.asarray(np.abs(slopes).max(axis=0) - problem.kappa[:-1])
 
 
-def join_columns(theta: Array, above: Array, share: float = SHARE) -> Array:
-    """The columns that are not 0, and a share as many of the steepest with `above` over 0."""
+def join_columns(theta: Array, above: Array, first: int = FIRST, share: float = SHARE) -> Array:
+    """The columns that are not 0, and of the steepest with `above` over 0 a share as many."""
     held = (theta[:, :-1] != 0).any(axis=0)
-    most = max(FIRST, int(share * held.sum()))
+    most = max(first, int(share * held.sum()))
     joining = np.argsort(np.where(held, np.inf, -above), kind="stable")[:most]
     return np.union1d(np.flatnonzero(held), joining[(above[joining] > 0) & ~held[joining]])
 

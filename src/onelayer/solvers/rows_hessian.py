@@ -18,7 +18,7 @@ from onelayer.solvers.preconditioner import sum_diagonal
 
 Array = NDArray[Any]
 
-LEFT = 1e-3  # of a slope: the next step sees to it
+LEFT = 0.03  # of a slope: the next step sees to it
 MOST_PRODUCTS = 300
 
 

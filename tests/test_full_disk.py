@@ -52,7 +52,7 @@ def test_a_training_whose_cache_finds_no_room(tmp_path, disk, monkeypatch, stage
         if now.doing == stage and not (disk / "filler").exists():
             fill(disk, keep=100_000)
 
-    options = {"target": "granted", "memory": "100MB", "cache": disk / "cache"}
+    options = {"target": "granted", "memory": "150MB", "cache": disk / "cache"}
     said = "MB are free" if stage == "surveying" else "the disk is full: free some space"
     with pytest.raises(InputError, match=said) as caught:
         train(tmp_path / "loans.parquet", tell=tell, **options)
@@ -83,7 +83,7 @@ def test_scores_that_find_no_room(tmp_path, disk, name):
     assert run("train", loans, "--target", "granted", "-o", model).exit_code == 0
     (disk / name).write_bytes(b"the old scores")
     fill(disk, keep=4_000)
-    said = refused(run("predict", model, loans, "--memory", "100MB", "-o", disk / name))
+    said = refused(run("predict", model, loans, "--memory", "150MB", "-o", disk / name))
     assert name in said
     assert (disk / name).read_bytes() == b"the old scores"
     assert files_in(disk) == {name, "filler"}

@@ -20,7 +20,7 @@ from onelayer.thresholds.choice import Costs, ThresholdRule
 
 Array = NDArray[np.float64]
 
-LEAST_MEMORY = 100_000_000
+LEAST_MEMORY = 150_000_000  # batches, threads and polars take 130 of any table larger than that
 USUAL_PASSES = 12
 
 

@@ -99,11 +99,10 @@ def solve(
     if not np.isfinite(objective.C):
         tol *= SHARPER
     rules = Rules(KeptRows(objective), tol, find_farthest_row(objective))
-    budget = _find_budget(objective)
+    budget, length = _find_budget(objective), 0.0
     watch = watch or (lambda progress: None)
     theta = np.asfortranarray(objective.start() if start is None else start)
     place, state, pace, before = _begin(rules, theta, watch)
-    length = 0.0
     while True:
         judged, step = _judge(rules, place, state, length, pace)
         if judged.status != state.status and not place.fresh:
@@ -120,19 +119,29 @@ def solve(
             break
         pace = _learn(rules, pace, place, step, *found)
         place, length = found
-        state = replace(
-            state,
-            theta=place.theta,
-            evaluation=place.evaluation,
-            passes=state.passes + 1,
-            iteration=state.iteration + 1,
-        )
+        state = _arrive(state, place)
     state = replace(state, history=(*before, *state.history))
     solution = second_order.finish(_METHOD, objective, state, tol, time.perf_counter() - began)
     if budget < math.inf and not is_settled(solution):
-        theta = objective.where.from_parameters(solution.W, solution.b)
-        return solution.then(newton.solve(objective, tol, theta, watch))
+        return _go_on(objective, solution, tol, watch)
     return _prove_by_factor(objective, solution, tol)
+
+
+def _arrive(state: State, place: Place) -> State:
+    """The state at a step's end, which took one more pass."""
+    return replace(
+        state,
+        theta=place.theta,
+        evaluation=place.evaluation,
+        passes=state.passes + 1,
+        iteration=state.iteration + 1,
+    )
+
+
+def _go_on(objective: Objective, found: Solution, tol: float, watch: Watch) -> Solution:
+    """From where products have led, with factors."""
+    theta = objective.where.from_parameters(found.W, found.b)
+    return found.then(newton.solve(objective, tol, theta, watch))
 
 
 def _find_budget(objective: Objective) -> float:

@@ -38,11 +38,9 @@ Array = NDArray[Any]
 Watch = Callable[[Progress], None]
 
 SMALL = 600  # parameters that are worked on all at once; beyond, a working set
-FIRST, SHARE = (
-    256,
-    1.0,
-)  # columns that join a working set at most: so many, or a share of those held
-FIRST_NEXT, SHARE_NEXT = 64, 0.1  # the same under the next strength, where most are held already
+# Columns that join a working set at most: so many, or a share of those held.
+FIRST, SHARE = 256, 1.0
+FIRST_NEXT, SHARE_NEXT = 64, 0.1  # under the next strength, where most are held already
 NEAR = 0.1  # a working set is solved to this share of what stands outside
 MOST_ROUNDS = 200
 

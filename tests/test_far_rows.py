@@ -15,6 +15,7 @@ from onelayer.rows.cache import Cache, CacheWriter, Layout
 from onelayer.rows.files import FileRows
 from onelayer.rows.memory import MemoryRows
 from onelayer.separation import find_separation
+from onelayer.solvers.sample import draw_sample
 
 N = 20_000
 LOSS = SigmoidLoss(1)
@@ -120,6 +121,15 @@ def test_several_classes_are_not_looked_into(tmp_path):
     where = measure_columns(far, fit_intercept=True)
     options = {"fit_intercept": True, "output": 0, "start": None, "where": where}
     assert separate_far(far, SoftmaxLoss(2), **options).kind == "undecided"
+
+
+def test_a_sample_is_drawn_once_for_a_fit(tmp_path):
+    _, far = store(tmp_path, *make_case("overlap"))
+    first = draw_sample(far, LOSS)
+    assert draw_sample(far, LOSS) is first
+    assert draw_sample(far.by_class((1.0, 2.0)), LOSS) is not first
+    fit(far, LOSS, C=1.0, remarks=True)
+    assert far.drawn is None
 
 
 @pytest.mark.parametrize("refuted", [(), (3, 11_111)])

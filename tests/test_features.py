@@ -1,5 +1,9 @@
 """Every layout through every operation, against the plain matrix that it stands for."""
 
+import threading
+import time
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -304,3 +308,42 @@ def test_many_rows_of_codes_alone_have_moments() -> None:
 def test_sparse_rows_of_other_values_are_no_categories():
     features, _ = make_sparse()
     assert group_columns(features) is None
+
+
+def _count_beats(task) -> int:
+    """How often another thread comes to run while `task` does."""
+    beats, done = [0], threading.Event()
+
+    def beat():
+        while not done.is_set():
+            time.sleep(1e-4)
+            beats[0] += 1
+
+    other = threading.Thread(target=beat)
+    other.start()
+    before = beats[0]
+    task()
+    found = beats[0] - before
+    done.set()
+    other.join()
+    return found
+
+
+@pytest.mark.parametrize("layout", ["dense", "mixed"])
+@pytest.mark.parametrize("operation", ["linear", "back", "curvature", "moments"])
+def test_threads_go_on_while_rows_are_multiplied(layout, operation):
+    """Blocks are for threads, which would take turns if a product kept the interpreter."""
+    n, p = 1_000_000, 8
+    values = np.zeros((n, p))
+    features = DenseFeatures(values)
+    if layout == "mixed":
+        features = MixedFeatures(values, np.zeros((n, 0), dtype=np.int32), ())
+    arguments = {
+        "linear": (np.zeros((1, p)),),
+        "back": (np.zeros((1, n)),),
+        "curvature": (np.zeros(n),),
+        "moments": (np.zeros(n), np.zeros(p)),
+    }[operation]
+    task = partial(getattr(features, operation), *arguments)
+    # A busy machine may leave the other thread waiting; kept away, it comes to run never.
+    assert max(_count_beats(task) for _ in range(5)) >= 3

@@ -58,9 +58,9 @@ class Block:
             return replace(self, features=replace(features, single=features.shift is None))
         return self
 
-    def tiles(self) -> Iterator["Block"]:
+    def tiles(self, values: int = TILE_VALUES) -> Iterator["Block"]:
         """The block in pieces that stay in cache; their borders depend on the shape alone."""
-        return self._cut(self._tile_rows())
+        return self._cut(self._tile_rows(values))
 
     def stretches(self, n_outputs: int) -> Iterator["Block"]:
         """Longer pieces, for sums of logits and slopes; their borders depend on shapes alone.
@@ -78,8 +78,8 @@ class Block:
             rows = min(rows, max(fewest, values // self.features.row_values))
         return self._cut(rows, passing=True)
 
-    def _tile_rows(self) -> int:
-        step = max(64, TILE_VALUES // self.features.row_values)
+    def _tile_rows(self, values: int) -> int:
+        step = max(64, values // self.features.row_values)
         if self.features.row_values < self.features.n_columns:
             step = max(step, min(32 * self.features.n_columns, LONGEST_TILE))
         return step

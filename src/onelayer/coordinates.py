@@ -27,6 +27,7 @@ FARTHEST_SPARSE = 1e7  # 1e7 squared times 2e-16 is a Hessian good to 2 %: enoug
 SMALL = 1e-9  # times the largest float64 and the number of columns, it is still finite
 LARGEST = 1e150  # squares and their sums must stay within float64
 SAMPLE = 128
+MEASURED_VALUES = 1 << 18  # at a time: as long as the cache allows, for many calls measure them
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def measure_columns(rows: MemoryRows, fit_intercept: bool, exact: bool = False) 
     def moments(block: Block) -> _Moments:
         parts = [
             _Moments(*tile.features.moments(tile.weights, origin, exact), float(tile.weights.sum()))
-            for tile in block.tiles()
+            for tile in block.tiles(MEASURED_VALUES)
         ]
         return sum(parts[1:], parts[0])
 

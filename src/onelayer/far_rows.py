@@ -100,6 +100,8 @@ def hold_dependent(rows: MemoryRows, loss: Loss, fit_intercept: bool) -> MemoryR
 def hold_rows(rows: MemoryRows, loss: Loss) -> MemoryRows:
     """Rows drawn at random, and all of those where a column that is nearly always 0 is not."""
     sample = draw_sample(rows, loss).plain
+    if type(sample.block.features) is type(rows.block.features):
+        return sample
     return MemoryRows(sample.take(np.arange(sample.n_rows)), rows.n_jobs)
 
 

@@ -104,7 +104,9 @@ def fit(
             found = _descend(rows, task.measure(), descent or Descent(), watch, start)
         else:
             found = _lengthen(task, _minimise(task))
-        return diagnose(task.case(), found)
+        found = diagnose(task.case(), found)
+    rows.drawn = None
+    return found
 
 
 def _share_weight(rows: MemoryRows) -> MemoryRows:

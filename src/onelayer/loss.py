@@ -284,7 +284,7 @@ def _sum_terms(loss: Loss, terms: Slopes, s: Array) -> RowSums:
     held = s > 0
     margin = terms.margin if held.all() else np.where(held, terms.margin, np.inf)
     return RowSums(
-        loss=terms.loss @ s,
+        loss=np.dot(terms.loss, s),
         residual=terms.residual * s,
         least_curvature=loss.least_curvature(terms, s),
         least_margin=margin.min(axis=1, initial=np.inf),
@@ -334,9 +334,9 @@ def _sum_weighted(u: Array, room: Array, s: Array) -> RowSums:
     wrong = u if held.all() else u[:, held]
     np.exp(u, out=miss)
     np.add(miss, 1, out=own)
-    loss = np.log(own, out=q) @ s
+    loss = np.dot(np.log(own, out=q), s)
     if not loss.min() >= LOW * s.sum():  # see `_sum_even`
-        loss = np.log1p(miss, out=q) @ s
+        loss = np.dot(np.log1p(miss, out=q), s)
     np.divide(miss, own, out=miss)
     miss *= s
     np.divide(miss, own, out=q)

@@ -181,7 +181,7 @@ class Objective:
         def count(block: Block) -> Array:
             ones = block.labels if sigmoid else block.labels == classes
             # Both counted: the weight less that of the ones may round to 0.
-            return np.stack([ones @ block.weights, (1 - ones) @ block.weights])
+            return np.stack([np.dot(ones, block.weights), np.dot(1 - ones, block.weights)])
 
         ones, zeros = np.log(self.rows.reduce(count))
         theta[:, -1] = ones - (zeros if sigmoid else ones.mean())
@@ -297,7 +297,9 @@ class _Measure:
             loss=rows.loss,
             weights=tile.features.back(residual),
             biases=residual.sum(axis=1),
-            miss=np.vecdot(residual, residual).reshape(self.loss.groups, -1).sum(axis=1),
+            miss=np.einsum("km,km->k", residual, residual)
+            .reshape(self.loss.groups, -1)
+            .sum(axis=1),
             least_curvature=rows.least_curvature,
             least_margin=rows.least_margin,
         )

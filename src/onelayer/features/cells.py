@@ -121,14 +121,16 @@ class Cells:
 
     def fill(self, start: int, codes: Array, counts: tuple[int, ...]) -> None:
         """Set the rows from `start` on."""
+        word = self.places.dtype.type
         for begin in range(0, len(codes), PIECE):
-            part = codes[begin : begin + PIECE]
-            to = self.places[start + begin : start + begin + len(part)]
-            for k, group in enumerate(self.join.groups):
-                cell = part[:, group[0]]
+            part = codes[begin : begin + PIECE].T.astype(word, order="C")
+            to = self.places[start + begin : start + begin + part.shape[1]]
+            for k, (group, first) in enumerate(zip(self.join.groups, self.join.first)):
+                cell = part[group[0]]
                 for j in group[1:]:
-                    cell = cell * np.int32(counts[j]) + part[:, j]
-                np.add(cell, np.int32(self.join.first[k]), out=to[:, k], casting="unsafe")
+                    cell *= word(counts[j])
+                    cell += part[j]
+                np.add(cell, word(first), out=to[:, k])
 
     @classmethod
     def room(cls, n: int, counts: tuple[int, ...]) -> "Cells":

@@ -19,6 +19,10 @@ WIDE = 1 << 10  # values that NumPy compares with as many others in one go
 class DenseFeatures:
     """A matrix of samples x features; `shift` is taken off each row as the tile is read.
 
+    Products are `np.dot`'s here and wherever rows are summed: `@` keeps the interpreter to itself
+    while its result has fewer than 500 numbers, however many rows go into it, and other threads
+    wait.
+
     `single` rows are float32, and so are their products, for guesses.
 
     >>> DenseFeatures(np.array([[1.0, 2.0], [3.0, 4.0]])).linear(np.array([[1.0, 1.0]])).tolist()
@@ -80,10 +84,10 @@ class DenseFeatures:
         return replace(self, values=self.values[:, indices], shift=shift)
 
     def linear(self, W: Array) -> Array:
-        return np.asarray(self._match(W) @ self.values.T)
+        return np.asarray(np.dot(self._match(W), self.values.T))
 
     def back(self, R: Array) -> Array:
-        return np.asarray(self._match(R) @ self.values, dtype=np.float64)
+        return np.asarray(np.dot(self._match(R), self.values), dtype=np.float64)
 
     def curvature(self, q: Array) -> Array:
         p, values, root = self.n_columns, self.values, self._match(np.sqrt(q))[:, None]
@@ -99,11 +103,11 @@ class DenseFeatures:
             held = values[own]
             out = room[: held.size].reshape(held.shape, order=order)
             part = np.multiply(held, root[own], out=out)
-            H += part.T @ part
+            H += np.dot(part.T, part)
         return H
 
     def squares(self, q: Array) -> Array:
-        parts = (q[..., own] @ np.square(self.values[own]) for own in self._pieces())
+        parts = (np.dot(q[..., own], np.square(self.values[own])) for own in self._pieces())
         return np.asarray(sum(parts))
 
     def add_bordered(self, q: Array, apart: slice, to: tuple[Array, Array, Array]) -> None:
@@ -144,8 +148,8 @@ class DenseFeatures:
         # Rows of one weight store it once; a product with it as it lies is no work for BLAS.
         s = np.ascontiguousarray(s)
         return (
-            s @ centred,
-            s @ np.square(centred),
+            np.dot(s, centred),
+            np.dot(s, np.square(centred)),
             _fold(np.minimum, held, np.inf),
             _fold(np.maximum, held, -np.inf),
         )

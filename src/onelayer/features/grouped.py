@@ -73,14 +73,14 @@ class GroupedFeatures:
         )
 
     def linear(self, W: Array) -> Array:
-        Z = np.ascontiguousarray(W[:, self.columns_of_numbers] @ self.numbers.T)
+        Z: Array = np.dot(W[:, self.columns_of_numbers], self.numbers.T)
         for z, w in zip(Z, W, strict=True):
             self.cells.add_linear(w, z)
         return Z
 
     def back(self, R: Array) -> Array:
         out = np.zeros((len(R), self.n_columns))
-        out[:, self.columns_of_numbers] = R @ self.numbers
+        out[:, self.columns_of_numbers] = np.dot(R, self.numbers)
         for own, part in self._pieces():
             for sums, r in zip(out, R[:, own], strict=True):
                 part.cells.add_back(r, sums)
@@ -92,7 +92,7 @@ class GroupedFeatures:
         for rows, part in self._pieces():
             part.cells.add_pairs(q[rows], pairs)
             beside += part.cells.back_columns(q[rows, None] * part.numbers)
-        beside[own] = (q * self.numbers.T) @ self.numbers
+        beside[own] = np.dot(q * self.numbers.T, self.numbers)
         H = join.levels_of_pairs(pairs)
         H[:, own] = beside
         H[own] = beside.T

@@ -95,7 +95,7 @@ class MixedFeatures:
         )
 
     def linear(self, W: Array) -> Array:
-        Z = np.ascontiguousarray(W[:, : self.numeric.shape[1]] @ self.numeric.T)
+        Z: Array = np.dot(W[:, : self.numeric.shape[1]], self.numeric.T)
         if self.level_counts:
             for z, w in zip(Z, W[:, self._coded()], strict=True):
                 self._cells.add_linear(w, z)
@@ -104,13 +104,12 @@ class MixedFeatures:
         return Z
 
     def back(self, R: Array) -> Array:
-        out = np.zeros((len(R), self.n_columns))
+        p, out = self.numeric.shape[1], np.zeros((len(R), self.n_columns))
         for own, part in self._pieces():
-            residuals = R[:, own]
-            out[:, : self.numeric.shape[1]] += residuals @ part.numeric
-            if self.level_counts:
-                for r, sums in zip(residuals, out[:, self._coded()], strict=True):
-                    part._cells.add_back(r, sums)
+            out[:, :p] += np.dot(R[:, own], part.numeric)
+        if self.level_counts:
+            for r, sums in zip(R, out[:, self._coded()], strict=True):
+                self._cells.add_back(r, sums)
         if self.words is not None:
             out[:, self._words()] = SparseFeatures(self.words).back(R)
         return out
@@ -122,7 +121,7 @@ class MixedFeatures:
         H[coded, coded] = levels
         for own, part in self._pieces():
             weighted = q[own, None] * part.numeric
-            H[:p, :p] += weighted.T @ part.numeric
+            H[:p, :p] += np.dot(weighted.T, part.numeric)
             if p and self.level_counts:
                 H[coded, :p] += part._cells.back_columns(weighted)
             if self.words is not None:
@@ -203,21 +202,29 @@ class MixedFeatures:
         p = self.numeric.shape[1]
         numeric = DenseFeatures(self.numeric).moments(s, origin[:p], exact)
         # A level's column is 0 or 1, so its sum is also its sum of squares.
-        sums = MixedFeatures(np.zeros((self.n_rows, 0)), self.codes, self.level_counts).back(
-            np.stack([s, (s > 0).astype(np.float64)])
-        )
-        rows, offset = s.sum(), origin[p : p + sums.shape[1]]
+        sums, counts = self._sum_levels(s)
+        rows, offset = s.sum(), origin[p : p + len(sums)]
         levels = (
-            sums[0] - rows * offset,
-            sums[0] * (1 - 2 * offset) + rows * np.square(offset),
-            (sums[1] == (s > 0).sum()).astype(np.float64),
-            (sums[1] > 0).astype(np.float64),
+            sums - rows * offset,
+            sums * (1 - 2 * offset) + rows * np.square(offset),
+            (counts == (s > 0).sum()).astype(np.float64),
+            (counts > 0).astype(np.float64),
         )
         parts = [numeric, levels]
         if self.words is not None:
             parts.append(SparseFeatures(self.words).moments(s, origin[self._words()], exact))
         first, second, low, high = (np.concatenate(column) for column in zip(*parts, strict=True))
         return first, second, low, high
+
+    def _sum_levels(self, s: Array) -> tuple[Array, Array]:
+        """For each level the weight of its rows, and how many of them have a weight."""
+        coded = MixedFeatures(np.zeros((self.n_rows, 0)), self.codes, self.level_counts)
+        held, first = (s > 0).astype(np.float64), s[:1]
+        if (s == first).all():  # one sum tells both
+            (counts,) = coded.back(held[None])
+            return counts * first.sum(), counts
+        sums, counts = coded.back(np.stack([s, held]))
+        return sums, counts
 
     def joined(self, run: Run, pieces: list[tuple[int, int]]) -> "MixedFeatures":
         """The same with the cells of all rows, for many products: `run` does piece by piece."""
@@ -248,9 +255,10 @@ class MixedFeatures:
         if self.n_rows <= step:
             yield slice(0, self.n_rows), self
             return
+        whole = replace(self, cells=self._cells) if self.level_counts else self
         for start in range(0, self.n_rows, step):
             stop = min(start + step, self.n_rows)
-            yield slice(start, stop), self.rows(start, stop)
+            yield slice(start, stop), whole.rows(start, stop)
 
     @cached_property
     def _cells(self) -> Cells:

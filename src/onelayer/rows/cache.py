@@ -123,10 +123,15 @@ class CacheWriter:
         self.n_rows += block.n_rows
 
     def flush(self) -> None:
-        """Put all that was appended on the disk."""
+        """Hand all that was appended to the system."""
         with _naming(self.folder):
             for stream in self._files.values():
                 stream.flush()
+
+    def sync(self) -> None:
+        """Have the disk hold all that was handed to the system, whatever is appended meanwhile."""
+        with _naming(self.folder):
+            for stream in self._files.values():
                 os.fsync(stream.fileno())
 
     def close(self) -> None:

@@ -93,7 +93,7 @@ class FileRows(MemoryRows):
 
     def by_class(self, factors: ClassFactors) -> "FileRows":
         other = copy(self)
-        other._pool = self._threads()
+        other._pool, other.drawn = self._threads(), None
         other.factors = self.factors[0] * factors[0], self.factors[1] * factors[1]
         return other
 

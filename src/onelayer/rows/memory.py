@@ -55,6 +55,7 @@ class MemoryRows:
 
     room = np.inf  # bytes that a sample of the rows may take
     in_memory = True  # whether any of the rows can be had at any time
+    drawn: Any = None  # of rows that are not, the sample that a fit holds
 
     def __init__(self, block: Block, n_jobs: int | None = None) -> None:
         self._set_up(block, block.n_rows, n_jobs)

@@ -148,7 +148,7 @@ class ClusterRows(MemoryRows):
 
     def _copy(self) -> "ClusterRows":
         other = object.__new__(ClusterRows)
-        other.__dict__.update(self.__dict__)
+        other.__dict__.update(self.__dict__, drawn=None)
         return other
 
     def by_partition(

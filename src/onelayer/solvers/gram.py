@@ -46,10 +46,10 @@ class RootFeatures(DenseFeatures):
         return RootFeatures(self.values[start:stop])
 
     def linear(self, W: Array) -> Array:
-        return np.asarray(W.astype(self.values.dtype) @ self.values.T, dtype=np.float64)
+        return np.asarray(np.dot(W.astype(self.values.dtype), self.values.T), dtype=np.float64)
 
     def back(self, R: Array) -> Array:
-        return np.asarray(R.astype(self.values.dtype) @ self.values, dtype=np.float64)
+        return np.asarray(np.dot(R.astype(self.values.dtype), self.values), dtype=np.float64)
 
 
 def is_available(objective: Objective) -> bool:

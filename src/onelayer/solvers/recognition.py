@@ -62,4 +62,4 @@ class Recognition:
         z = tile.features.linear(self.probe[None])[0] + self.offset
         z += np.sqrt(np.arange(2, 2 + len(tile.labels))) @ tile.labels
         s = tile.weights
-        return np.array([s.sum(), s @ np.cos(z), s @ np.sin(z)])
+        return np.array([s.sum(), np.dot(s, np.cos(z)), np.dot(s, np.sin(z))])

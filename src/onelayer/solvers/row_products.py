@@ -74,7 +74,7 @@ class Table:
                 part = np.asarray(self.values[:, start:stop], dtype=np.float64)
                 u = v @ part
                 u -= total * self.centre[start:stop]
-                out += part @ u
+                out += np.dot(part, u)
                 w[start - edges[k] : stop - edges[k]] = u
             return out, w
 

@@ -55,7 +55,18 @@ def count_drawn(rows: MemoryRows) -> int:
 
 
 def draw_sample(rows: MemoryRows, loss: Loss) -> Sample:
-    """Draw rows, keep the rare ones whole, and give each row the weight that it stands for."""
+    """Draw rows, keep the rare ones whole, and give each row the weight that it stands for.
+
+    Rows that are not in memory hold what was drawn for whoever asks next: it takes two passes.
+    """
+    if rows.in_memory:
+        return _draw(rows, loss)
+    if rows.drawn is None:
+        rows.drawn = _draw(rows, loss)
+    return rows.drawn  # type: ignore[no-any-return]
+
+
+def _draw(rows: MemoryRows, loss: Loss) -> Sample:
     drawn = rows.draw(count_drawn(rows))
     few = rows.take(drawn[:: -(-len(drawn) // COUNTED)])
     kept = _find_rare(rows, few, len(drawn), loss)

@@ -65,7 +65,8 @@ class Directions:
                 pull = np.einsum("jk,jk->k", weighed, theta.T[own])
                 return np.column_stack([np.einsum("jk,ajk->ka", weighed, values), pull])
             flat = weighed.ravel()
-            return np.append(_flatten(values) @ flat, flat @ theta.T[own].ravel())[None]
+            pull = np.dot(flat, theta.T[own].ravel())
+            return np.append(np.dot(_flatten(values), flat), pull)[None]
 
         products = np.sum(self.kept.rows.run(multiply, self.pieces), axis=0)
         self._set_products(products[:, :n])

@@ -237,9 +237,11 @@ def _look(block: Block, w: Array, b: float) -> _Seen:
         curvature = curvature * s
         residual = -sign * s * miss
         slope = tile.features.back(residual[None])[0]
-        squares = float(residual @ residual)
+        squares = float(np.dot(residual, residual))
         bent, least = float(curvature.sum()), float(curvature.min())
-        parts.append(_Seen(float(loss @ s), slope, float(residual.sum()), bent, squares, least))
+        parts.append(
+            _Seen(float(np.dot(loss, s)), slope, float(residual.sum()), bent, squares, least)
+        )
     return sum(parts[1:], parts[0])
 
 

@@ -1,6 +1,7 @@
 """One training on a long table, pass by pass."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -190,16 +191,19 @@ class Run:
             CacheWriter(folder / TRAINED, layout, *done[TRAINED]) as trained,
             CacheWriter(folder / HELD, layout, *done[HELD]) as held,
             closing(make_ahead(self._encode_from(schema, done["read"]))) as encoded,
+            ThreadPoolExecutor(1, thread_name_prefix="onelayer-note") as beside,
         ):
-            read = done["read"]
+            read, noted = done["read"], beside.submit(lambda: None)
             for k, (n_rows, for_training, held_out) in enumerate(encoded):
                 trained.append(for_training)
                 held.append(held_out)
                 read += n_rows
                 tell(read)
                 if k % SAVED_EVERY == SAVED_EVERY - 1:
-                    self._note(trained, held, read)
-            self._note(trained, held, read)
+                    noted.result()
+                    noted = beside.submit(self._note(trained, held, read))
+            noted.result()
+            self._note(trained, held, read)()
         self.workspace.save(encoded=True)
 
     def _encode_from(self, schema: Schema, row: int) -> Iterator[tuple[int, Block, Block]]:
@@ -207,16 +211,22 @@ class Run:
         batches = self.source.batches(self.batch_rows, start=row)
         return encode_batches(schema, self.split, batches, self.settings.costs)
 
-    def _note(self, trained: CacheWriter, held: CacheWriter, read: int) -> None:
+    def _note(self, trained: CacheWriter, held: CacheWriter, read: int) -> Callable[[], None]:
+        """What puts the rows so far on the disk, and then a note of how many: for a thread."""
         trained.flush()
         held.flush()
-        self.workspace.save(
-            rows={
-                "read": read,
-                TRAINED: [trained.n_rows, trained.n_words],
-                HELD: [held.n_rows, held.n_words],
-            }
-        )
+        rows = {
+            "read": read,
+            TRAINED: [trained.n_rows, trained.n_words],
+            HELD: [held.n_rows, held.n_words],
+        }
+
+        def save() -> None:
+            trained.sync()
+            held.sync()
+            self.workspace.save(rows=rows)
+
+        return save
 
     def learn(self, schema: Schema) -> Model:
         """Passes over the encoded rows until the optimum is proved; then those held out."""

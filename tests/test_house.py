@@ -36,6 +36,8 @@ ROOMS = (
     "summary_section",
     "separation",
     "dependence",
+    "sums",
+    "sigmoid_sums",
     "objective",
     "solvers",
     "far_rows",

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from onelayer.objective import Sums
 from onelayer.rows.journal import Journal
+from onelayer.sums import Sums
 
 
 def fail():

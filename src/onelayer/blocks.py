@@ -26,6 +26,7 @@ FEWEST_ROWS = 1 << 12  # of a wider table too: calls for fewer cost more than th
 COPIED_VALUES = 1 << 17  # the same where a copy is read, unless into memory used again
 STRETCH_ROWS = 1 << 15  # as long as the outputs of their rows do,
 COPIED_ROWS = 1 << 13  # and what is copied is not so long that its memory is new each time.
+PIECE_VALUES = 1 << 18  # where few calls are made for a piece: a core's own cache holds most of it
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,20 @@ class Block:
             rows = min(rows, max(fewest, values // self.features.row_values))
         return self._cut(rows, passing=True)
 
+    def parts(self) -> Iterator["Block"]:
+        """The block in parts of rows whose logits a thread has room for, as they lie."""
+        for own in _cut_evenly(self.n_rows, STRETCH_ROWS):
+            yield self.rows(own.start, own.stop)
+
+    def pieces(self) -> Iterator[tuple[slice, Features]]:
+        """Its features in pieces that a core's own cache holds, if the columns are all there."""
+        features, rows = self.features, STRETCH_ROWS
+        if features.row_values == features.n_columns:
+            rows = max(64, PIECE_VALUES // features.row_values)
+        tile = features.passing_tile if isinstance(features, DenseFeatures) else features.tile
+        for own in _cut_evenly(self.n_rows, rows):
+            yield own, tile(own.start, own.stop)
+
     def _tile_rows(self, values: int) -> int:
         step = max(64, values // self.features.row_values)
         if self.features.row_values < self.features.n_columns:
@@ -85,18 +100,22 @@ class Block:
         return step
 
     def _cut(self, step: int, passing: bool = False) -> Iterator["Block"]:
-        count = max(1, -(-self.n_rows // step))  # of one length, none of them a short rest
-        for k in range(count):
-            start, stop = k * self.n_rows // count, (k + 1) * self.n_rows // count
-            tile = self.features.tile
-            if passing and isinstance(self.features, DenseFeatures):
-                tile = self.features.passing_tile
-            yield Block(tile(start, stop), self.labels[:, start:stop], self.weights[start:stop])
+        tile = self.features.tile
+        if passing and isinstance(self.features, DenseFeatures):
+            tile = self.features.passing_tile
+        for own in _cut_evenly(self.n_rows, step):
+            yield Block(tile(own.start, own.stop), self.labels[:, own], self.weights[own])
 
     def take(self, indices: Array) -> "Block":
         """The rows at `indices`, copied."""
         weights = take_weights(self.weights, indices)
         return Block(self.features.take(indices), self.labels[:, indices], weights)
+
+
+def _cut_evenly(n: int, step: int) -> list[slice]:
+    """Slices of n rows, of one length of at most `step`: none of them is a short rest."""
+    count = max(1, -(-n // step))
+    return [slice(k * n // count, (k + 1) * n // count) for k in range(count)]
 
 
 def weigh_classes(labels: Array, weights: Array, factors: ClassFactors) -> Array:

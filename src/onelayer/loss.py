@@ -149,7 +149,7 @@ class SigmoidLoss:
     def least_curvature(self, terms: Slopes, weights: Array) -> Array:
         """min over rows with a weight of s q: a row's leverage s q x'H^-1 x is at most 1."""
         q = terms.curvature if isinstance(terms, Terms) else margin_terms(terms.margin)[2]
-        return _least(q * weights, weights)
+        return least_of_held(q * weights, weights)
 
     def activate(self, Z: Array) -> Array:
         return np.asarray(sigmoid(Z))
@@ -300,16 +300,11 @@ def _sum_even(u: Array, farthest: Array, room: Array, weight: float, curved: boo
     product. Its roundings are about one a row, too many only where losses are far below 1.
     Few calls, as threads wait for each other in the interpreter between short ones.
     """
-    n_outputs, m = u.shape
+    m = u.shape[1]
     miss, own, q = room[:, :, :m]
     np.exp(u, out=miss)
     np.add(miss, 1, out=own)
-    room[1, :, m:] = 1
-    count = FACTORS
-    while count * (1 + farthest.max()) > FARTHEST and count > 1:
-        count //= 2
-    products = np.multiply.reduce(room[1].reshape(n_outputs, count, -1), axis=1)
-    loss = np.add.reduce(np.log(products), axis=1)
+    loss = sum_logs(room[1], farthest.max(), m)
     if not loss.min() >= LOW * m:
         loss = np.log1p(miss).sum(axis=1)
     loss, least = weight * loss, weight * least_curvature(farthest)
@@ -325,6 +320,19 @@ def _sum_even(u: Array, farthest: Array, room: Array, weight: float, curved: boo
         least_margin=-(np.maximum.reduce(u, axis=1) if curved else farthest),
         curvature=q if curved else None,
     )
+
+
+def sum_logs(own: Array, farthest: float, m: int) -> Array:
+    """sum log of the first m of each row of `own`, 1 + exp of what is at most `farthest`.
+
+    There is room for a multiple of `FACTORS`: so many are one product.
+    """
+    own[:, m:] = 1
+    count = FACTORS
+    while count * (1 + farthest) > FARTHEST and count > 1:
+        count //= 2
+    products = np.multiply.reduce(own.reshape(len(own), count, -1), axis=1)
+    return np.asarray(np.add.reduce(np.log(products), axis=1))
 
 
 def _sum_weighted(u: Array, room: Array, s: Array) -> RowSums:
@@ -343,13 +351,13 @@ def _sum_weighted(u: Array, room: Array, s: Array) -> RowSums:
     return RowSums(
         loss=loss,
         residual=miss,
-        least_curvature=_least(q, s),
+        least_curvature=least_of_held(q, s),
         least_margin=-wrong.max(axis=1, initial=-np.inf),
         curvature=q,
     )
 
 
-def _least(curvature: Array, weights: Array) -> Array:
+def least_of_held(curvature: Array, weights: Array) -> Array:
     """The least of the weighted curvatures among rows with a weight."""
     held = weights > 0
     return np.asarray((curvature if held.all() else curvature[:, held]).min(axis=1, initial=np.inf))

@@ -22,42 +22,13 @@ from onelayer.coordinates import Coordinates
 from onelayer.features import Features
 from onelayer.loss import Loss, SigmoidLoss, SoftmaxLoss
 from onelayer.rows.memory import MemoryRows
+from onelayer.sigmoid_sums import sum_slopes
+from onelayer.sums import Sums
 
 Array = NDArray[Any]
 
 PIECE = 1 << 12  # columns whose slopes stay in cache
 LARGEST_PENALTY = 1e300  # a weight under it is 0 to any digit; beyond, float64 would overflow
-
-
-@dataclass
-class Sums:
-    """What one pass adds up: loss, slopes by weights and biases, and more; on raw columns."""
-
-    loss: Array
-    weights: Array
-    biases: Array
-    miss: Array
-    least_curvature: Array
-    least_margin: Array
-    second: Array | None = None
-    diagonal: Array | None = None
-    bias_curvature: Array | None = None
-
-    def __add__(self, other: "Sums") -> "Sums":
-        def into(a: Array | None, b: Array | None) -> Array | None:
-            return None if a is None or b is None else np.add(a, b, out=a)
-
-        return Sums(
-            self.loss + other.loss,
-            self.weights + other.weights,
-            self.biases + other.biases,
-            self.miss + other.miss,
-            np.minimum(self.least_curvature, other.least_curvature),
-            np.minimum(self.least_margin, other.least_margin),
-            into(self.second, other.second),
-            into(self.diagonal, other.diagonal),
-            into(self.bias_curvature, other.bias_curvature),
-        )
 
 
 @dataclass(frozen=True)
@@ -273,6 +244,10 @@ class _Measure:
     diagonal: bool
 
     def __call__(self, block: Block) -> Sums:
+        if not (self.hessian or self.diagonal) and self.loss == SigmoidLoss(1):
+            found = sum_slopes(block, self.W, self.bias)
+            if found is not None:
+                return found
         # A tile with few of its columns' values adds little to a Hessian: one sum for the block.
         features, curved = block.features, list[Array]()
         late = self.hessian and features.row_values < features.n_columns

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from onelayer.blocks import Block
 from onelayer.loss import SigmoidLoss, is_even
-from onelayer.objective import Evaluation, Objective, Sums, bordered_curvature
+from onelayer.objective import Evaluation, Objective, bordered_curvature
 from onelayer.scratch import borrow
+from onelayer.sums import Sums
 
 Array = NDArray[Any]
 

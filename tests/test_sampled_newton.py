@@ -1,18 +1,25 @@
 """Newton's method with the Hessian of a sample, against the whole Hessian at a far smaller tol."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from onelayer.blocks import Block
+from onelayer.coordinates import shift_rows
 from onelayer.errors import InputError
 from onelayer.features.dense import DenseFeatures
 from onelayer.features.mixed import MixedFeatures
 from onelayer.features.sparse import SparseFeatures
 from onelayer.fitting import fit
 from onelayer.loss import SigmoidLoss
+from onelayer.objective import Objective
 from onelayer.rows.memory import DrawnRows, MemoryRows
+from onelayer.solvers import sampled_newton
+from onelayer.solvers.sample import draw_sample
 from onelayer.solvers.sampled_newton import suits
+from onelayer.solvers.sampled_problem import make_problem, measure_sampled
 
 N, P = 60_000, 20
 
@@ -220,3 +227,25 @@ def test_separated_rows_are_found_before_whole_hessians_are_summed(kind):
     found = fit(rows, SigmoidLoss(1), C=np.inf)
     assert (found.status, found.separations[0].kind) == ("separated", kind)
     assert found.passes <= 10
+
+
+def test_a_hessian_from_nearby_is_lowered_enough():
+    features, y = dense()
+    rows, loss = rows_of(features, y), SigmoidLoss(1)
+    sample = draw_sample(rows, loss)
+    where = measure_sampled(rows, sample, True, False)
+    rows, where = shift_rows(rows, where)
+    problem = make_problem(Objective(rows, loss, 1.0, where), sample)
+    theta, factors = sampled_newton._start(problem, None)
+    state = sampled_newton.init(problem, theta, factors, 1e-4)
+    state, there = sampled_newton._bound_hessian(problem, state)
+    np.testing.assert_array_equal(there, problem.sample.evaluate(theta, hessian=True).hessian)
+    rng = np.random.default_rng(8)
+    for size, again in ((1e-4, False), (1e-3, False), (1.0, True)):
+        moved = replace(state, theta=theta + size * rng.normal(size=theta.shape))
+        later, bound = sampled_newton._bound_hessian(problem, moved)
+        true = problem.sample.evaluate(moved.theta, hessian=True).hessian
+        assert (later.lower[0] is moved.theta) == again
+        least = np.linalg.eigvalsh(true[0] - bound[0])[0]
+        assert least >= -1e-12 * np.linalg.norm(true[0])
+        assert again or np.linalg.eigvalsh(true[0] - there[0])[0] < least  # it had to be lowered

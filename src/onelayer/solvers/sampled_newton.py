@@ -56,6 +56,7 @@ SLOW = 0.7  # a step that shrinks the decrement by less,
 PATIENCE = 2  # so many times, is a reason to give way to the whole Hessian
 FAR = 0.02  # a step that moves logits by so much (root mean square) changes their curvature
 EAGER = 1.5  # the proof is tried a little before it must hold: it costs less than a pass
+NEARBY = 0.1  # of a logit: so little loosens a proof less than a Hessian costs
 HIDDEN = 10 * float(np.finfo(np.float32).eps)  # what float32 may hide of a row's slope
 LAST = 30.0  # times what the proof asks for is one step away from it
 LIKELY = 0.1  # of a decrement, what a step leaves
@@ -74,6 +75,7 @@ class State:
     exact: whether the evaluation is float64's, and those to come are to be.
     slow: how many steps shrank too little. shrunk: what the last one left of the decrement.
     points: the proof, once one was tried.
+    lower: where the sample's own Hessian was summed last, and that Hessian.
     """
 
     theta: Array
@@ -89,6 +91,7 @@ class State:
     slow: int = 0
     shrunk: float = LIKELY
     points: tuple[Point, ...] = ()
+    lower: tuple[Array, Array] | None = None
     status: str = ""
 
 
@@ -208,7 +211,7 @@ def _judge(problem: Problem, state: State, tol: float, length: float) -> State:
     before = state.decrements.max() if state.iteration else math.inf
     slow = state.slow + (decrements.max() > SLOW * before)
     shrunk = float(decrements.max() / before) if state.iteration else state.shrunk
-    points = _prove(problem, state, decrements, tol)
+    state, points = _prove(problem, state, decrements, tol)
     rho = math.hypot(*(p.rho for p in points)) if points else math.inf
     value = state.evaluation.value
     status = ""
@@ -263,10 +266,12 @@ def _direct(
     return turned
 
 
-def _prove(problem: Problem, state: State, decrements: Array, tol: float) -> tuple[Point, ...]:
+def _prove(
+    problem: Problem, state: State, decrements: Array, tol: float
+) -> tuple[State, tuple[Point, ...]]:
     """Measure by the sample's own Hessian at this point, a lower bound, where it may suffice."""
     if not state.exact:
-        return ()
+        return state, ()
     objective, evaluation = problem.objective, state.evaluation
     largest = math.sqrt(problem.scale) * decrements / EAGER
     m = [_guess_leverage(problem, state, k) for k in range(objective.groups)]
@@ -279,12 +284,28 @@ def _prove(problem: Problem, state: State, decrements: Array, tol: float) -> tup
             d <= tol and _is_low(d * d, v) for d, v in zip(largest, evaluation.value, strict=True)
         )
         if not (near and objective.where.sampled):
-            return ()
+            return state, ()
         objective = _find_ranges(objective)
-    lower = problem.sample.evaluate(state.theta, hessian=True)
+    state, lower = _bound_hessian(problem, state)
     most = np.eye(objective.n_outputs) * objective.where.weight / 4  # of the biases, q <= 1/4
-    known = replace(evaluation, hessian=lower.hessian, bias_curvature=most)
-    return newton.measure(objective, state.theta, known, 0.0)[0]
+    known = replace(evaluation, hessian=lower, bias_curvature=most)
+    return state, newton.measure(objective, state.theta, known, 0.0)[0]
+
+
+def _bound_hessian(problem: Problem, state: State) -> tuple[State, Array]:
+    """The sample's own Hessian here; or one from nearby, lowered by as much as it may have fallen.
+
+    A sigmoid's curvature q has |q'| <= q: where its logit moves by m, it is at least exp(-m) q.
+    """
+    sample = problem.sample
+    if state.lower is not None and sample.groups == sample.n_outputs:
+        there, hessian = state.lower
+        moved = sample.move_logits(state.theta - there)
+        if moved <= NEARBY:
+            return state, math.exp(-moved) * hessian
+    found = sample.evaluate(state.theta, hessian=True).hessian
+    assert found is not None
+    return replace(state, lower=(state.theta, found)), found
 
 
 def _find_ranges(objective: Objective) -> Objective:

@@ -85,9 +85,9 @@ class _Measure:
     def __call__(self, block: Block) -> Sums:
         block, first, parts = block.roughly(), 0, []
         q = borrow("curved", block.n_rows, dtype=np.float32)
-        for tile in block.stretches(1):
-            parts.append(self._sum_rows(tile, q[first : first + tile.n_rows]))
-            first += tile.n_rows
+        for part in block.parts():
+            parts.append(self._sum_rows(part, q[first : first + part.n_rows]))
+            first += part.n_rows
         total = reduce(add, parts)
         if self.hessian:
             total.second = np.empty((1, *[self.W.size + 1] * 2))
@@ -95,44 +95,45 @@ class _Measure:
             total.bias_curvature = total.second[:, -1, -1:].copy()
         return total
 
-    def _sum_rows(self, tile: Block, q: Array) -> Sums:
-        """A stretch's sums, and its curvatures to `q`.
+    def _sum_rows(self, part: Block, q: Array) -> Sums:
+        """The sums of some rows, and their curvatures to `q`.
 
-        As in `loss.py`, from margins turned round: a slope is no difference. Rows that are nearly
-        sure would have too few digits of it for their curvature.
+        As in `sigmoid_sums.py`, from margins turned round. Rows that are nearly sure would have too
+        few digits of it for their curvature.
         """
-        sign, e, T = borrow("rough", 3, tile.n_rows, dtype=np.float32)
-        np.multiply(tile.labels[0], np.float32(-2), out=sign)
+        sign, e, T = borrow("rough", 3, part.n_rows, dtype=np.float32)
+        np.multiply(part.labels[0], np.float32(-2), out=sign)
         sign += 1
-        u = tile.features.linear(self.W)[0]
-        u += self.bias
-        u *= sign
-        np.minimum(u, FARTHEST, out=u)
-        np.exp(u, out=e)
-        np.add(e, 1, out=T)
-        np.divide(e, T, out=e)
-        if self.hessian:
-            np.divide(e, T, out=q)
-        e *= sign
+        s = _find_own(part.weights)
+        share = sign if s is None else sign * s
+        weights, farthest = np.zeros((1, self.W.size)), -np.inf
+        for rows, features in part.pieces():
+            u = features.linear(self.W)[0]
+            u += self.bias
+            u *= sign[rows]
+            np.minimum(u, FARTHEST, out=u)
+            miss = np.exp(u, out=e[rows])
+            own = np.add(miss, 1, out=T[rows])
+            miss /= own
+            if self.hessian:
+                np.divide(miss, own, out=q[rows])
+                farthest = max(farthest, float(u.max(initial=-np.inf)))
+            miss *= share[rows]
+            weights += features.back(miss[None])
         np.log(T, out=T)
-        scale = _weigh((e, T, q) if self.hessian else (e, T), tile.weights)
+        scale = float(part.weights[0]) if s is None else 1.0
         if self.hessian:
-            q *= np.float32(scale)
+            q *= np.float32(scale) if s is None else s
         return Sums(
-            loss=np.array([scale * float(T.sum())]),
-            weights=scale * tile.features.back(e[None]),
+            loss=np.array([scale * float(T.sum() if s is None else np.dot(T, s))]),
+            weights=scale * weights,
             biases=np.array([scale * float(e.sum())]),
             miss=np.zeros(1),
             least_curvature=np.zeros(1),
-            least_margin=np.array([-float(u.max(initial=-np.inf)) if self.hessian else -np.inf]),
+            least_margin=np.array([-farthest if self.hessian else -np.inf]),
         )
 
 
-def _weigh(numbers: tuple[Array, ...], weights: Array) -> float:
-    """The weight that all rows share, or 1 where the numbers have been given their own."""
-    if is_even(weights):
-        return float(weights[0])
-    s = weights.astype(np.float32)
-    for each in numbers:
-        each *= s
-    return 1.0
+def _find_own(weights: Array) -> Array | None:
+    """The rows' own weights in float32; None where all share one."""
+    return None if is_even(weights) else weights.astype(np.float32)

@@ -177,7 +177,7 @@ def _find_rare(rows: MemoryRows, few: Block, drawn: int, loss: Loss) -> NDArray[
     def find(block: Block) -> tuple[int, NDArray[np.intp]]:
         found = np.zeros(block.n_rows, dtype=bool) if label is None else block.labels[0] == label
         if len(rare):
-            parts = [tile.features.linear(marks)[0] != 0 for tile in block.tiles()]
+            parts = [features.linear(marks)[0] != 0 for _, features in block.pieces()]
             found |= np.concatenate(parts)
         return block.n_rows, np.flatnonzero(found)
 

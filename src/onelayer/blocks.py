@@ -81,8 +81,9 @@ class Block:
 
     def parts(self) -> Iterator["Block"]:
         """The block in parts of rows whose logits a thread has room for, as they lie."""
-        for own in _cut_evenly(self.n_rows, STRETCH_ROWS):
-            yield self.rows(own.start, own.stop)
+        cuts = _cut_evenly(self.n_rows, STRETCH_ROWS)
+        for own in cuts:
+            yield self if len(cuts) == 1 else self.rows(own.start, own.stop)
 
     def pieces(self) -> Iterator[tuple[slice, Features]]:
         """Its features in pieces that a core's own cache holds, if the columns are all there."""

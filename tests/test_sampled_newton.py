@@ -229,15 +229,19 @@ def test_separated_rows_are_found_before_whole_hessians_are_summed(kind):
     assert found.passes <= 10
 
 
+def begin(rows, C=1.0):
+    """The problem, and the state before the first step."""
+    sample = draw_sample(rows, SigmoidLoss(1))
+    rows, where = shift_rows(rows, measure_sampled(rows, sample, True, False))
+    problem = make_problem(Objective(rows, SigmoidLoss(1), C, where), sample)
+    theta, factors = sampled_newton._start(problem, None)
+    return problem, sampled_newton.init(problem, theta, factors, 1e-4)
+
+
 def test_a_hessian_from_nearby_is_lowered_enough():
     features, y = dense()
-    rows, loss = rows_of(features, y), SigmoidLoss(1)
-    sample = draw_sample(rows, loss)
-    where = measure_sampled(rows, sample, True, False)
-    rows, where = shift_rows(rows, where)
-    problem = make_problem(Objective(rows, loss, 1.0, where), sample)
-    theta, factors = sampled_newton._start(problem, None)
-    state = sampled_newton.init(problem, theta, factors, 1e-4)
+    problem, state = begin(rows_of(features, y))
+    theta = state.theta
     state, there = sampled_newton._bound_hessian(problem, state)
     np.testing.assert_array_equal(there, problem.sample.evaluate(theta, hessian=True).hessian)
     rng = np.random.default_rng(8)
@@ -249,3 +253,15 @@ def test_a_hessian_from_nearby_is_lowered_enough():
         least = np.linalg.eigvalsh(true[0] - bound[0])[0]
         assert least >= -1e-12 * np.linalg.norm(true[0])
         assert again or np.linalg.eigvalsh(true[0] - there[0])[0] < least  # it had to be lowered
+
+
+@pytest.mark.parametrize("C", [1e-3, 1.0])
+def test_one_hessian_serves_steps_and_proof(C):
+    features, y = dense()
+    problem, state = begin(rows_of(features, y), C)
+    known = sampled_newton._factor(problem.scaled, state.theta)
+    after = sampled_newton._factor_anew(problem, state, 0.0)
+    assert problem.even
+    assert after.lower is not None
+    g = np.random.default_rng(9).normal(size=P + 1)
+    np.testing.assert_allclose(after.factors[0].solve(g), known[0].solve(g), rtol=1e-3, atol=1e-9)

@@ -209,7 +209,7 @@ class Objective:
         out[:, frozen] = 0
         out[:, :, frozen] = 0
         diagonal = np.einsum("gii->gi", out)
-        diagonal += np.tile(self._ridge(), self.size // self.width)
+        diagonal += np.tile(self.ridge, self.size // self.width)
         return out
 
     def _diagonal(self, raw: Array) -> Array:
@@ -219,9 +219,10 @@ class Objective:
         data = squares - 2 * centre * sums + np.outer(total, np.square(centre))
         out = np.column_stack([data / np.square(self.where.spread), total])
         out[:, self.where.frozen] = 0
-        return self._by_group(out + self._ridge())
+        return self._by_group(out + self.ridge)
 
-    def _ridge(self) -> Array:
+    @property
+    def ridge(self) -> Array:
         """The penalty; 1 where a frozen parameter has no curvature at all, to stay invertible."""
         return np.where(self.where.frozen & (self.penalty == 0), 1.0, self.penalty)
 

@@ -56,7 +56,7 @@ SLOW = 0.7  # a step that shrinks the decrement by less,
 PATIENCE = 2  # so many times, is a reason to give way to the whole Hessian
 FAR = 0.02  # a step that moves logits by so much (root mean square) changes their curvature
 EAGER = 1.5  # the proof is tried a little before it must hold: it costs less than a pass
-NEARBY = 0.1  # of a logit: so little loosens a proof less than a Hessian costs
+NEARBY = 0.2  # of a logit: so little loosens a proof less than a Hessian costs
 HIDDEN = 10 * float(np.finfo(np.float32).eps)  # what float32 may hide of a row's slope
 LAST = 30.0  # times what the proof asks for is one step away from it
 LIKELY = 0.1  # of a decrement, what a step leaves
@@ -182,7 +182,7 @@ def step(problem: Problem, state: State, tol: float) -> State:
         iteration=state.iteration + 1,
     )
     if state.decrements.max() > FAR * math.sqrt(objective.where.weight / 4):
-        shrunk = replace(shrunk, factors=_factor(problem.scaled, shrunk.theta))
+        shrunk = _factor_anew(problem, shrunk, state.decrements.max())
     return _judge(problem, shrunk, tol, float(length.min()))
 
 
@@ -195,6 +195,23 @@ def _is_last(problem: Problem, state: State, tol: float) -> bool:
     near = LAST * tol / math.sqrt(problem.scale)
     hidden = HIDDEN * math.sqrt(problem.objective.rows.n_rows)
     return state.slow > 0 or state.shrunk * state.decrements.max() <= max(near, hidden)
+
+
+def _factor_anew(problem: Problem, state: State, before: float) -> State:
+    """The sample's Hessian where the step led; in float64 if it is likely to serve the proof, too.
+
+    Rows that all stand for as many have one Hessian in both roles, but for the penalty.
+    """
+    far = FAR * math.sqrt(problem.objective.where.weight / 4)
+    if not problem.even or LIKELY * before > far:
+        return replace(state, factors=_factor(problem.scaled, state.theta))
+    state, lower = _sum_hessian(problem, state)
+    hessian = problem.scale * lower
+    size = problem.sample.size // problem.sample.width
+    penalty = problem.scaled.ridge - problem.scale * problem.sample.ridge
+    np.einsum("gii->gi", hessian)[...] += np.tile(penalty, size)
+    factors = tuple(factor(add_gauge(problem.scaled, H)) for H in hessian)
+    return replace(state, factors=factors)
 
 
 def _factor(scaled: Objective, theta: Array) -> tuple[Factor, ...]:
@@ -303,7 +320,12 @@ def _bound_hessian(problem: Problem, state: State) -> tuple[State, Array]:
         moved = sample.move_logits(state.theta - there)
         if moved <= NEARBY:
             return state, math.exp(-moved) * hessian
-    found = sample.evaluate(state.theta, hessian=True).hessian
+    return _sum_hessian(problem, state)
+
+
+def _sum_hessian(problem: Problem, state: State) -> tuple[State, Array]:
+    """The sample's own Hessian, kept with the place."""
+    found = problem.sample.evaluate(state.theta, hessian=True).hessian
     assert found is not None
     return replace(state, lower=(state.theta, found)), found
 

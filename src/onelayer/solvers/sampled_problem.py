@@ -25,6 +25,7 @@ class Problem:
     scaled: the same with weights that stand for all rows, and held back (see `hold_back`).
     rough: the objective for the passes before the last; None where it will not do.
     scale: how many rows a row of the sample stands for.
+    even: whether all of them stand for so many.
     """
 
     objective: Objective
@@ -32,6 +33,7 @@ class Problem:
     scaled: Objective
     rough: RoughObjective | None
     scale: float
+    even: bool
 
 
 def measure_sampled(
@@ -65,4 +67,4 @@ def make_problem(objective: Objective, sample: Sample) -> Problem:
     if may_be_rough(all_rows):
         all_rows = RoughObjective(all_rows)
     rough = RoughObjective(objective) if may_be_rough(objective) else None
-    return Problem(objective, own, all_rows, rough, sample.scale)
+    return Problem(objective, own, all_rows, rough, sample.scale, not sample.kept)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from onelayer.objective import Objective
 from onelayer.rows.memory import MemoryRows
-from onelayer.solvers import newton, second_order
+from onelayer.solvers import costs, newton, second_order
 from onelayer.solvers.sample import thin
 
 Array = NDArray[Any]
@@ -22,6 +22,7 @@ FIRST_ROWS = 4000  # the sample of the sample, where the first steps are taken
 ROWS_PER_PARAMETER = 20  # a sample with fewer is a poor guide
 FEW = 20  # rows with a value in a column, below which they are not to be trusted
 WELL_KNOWN = 300  # rows of the sample, from which a column's weight needs no holding back
+NEAR, NEARER = 0.2, 0.04  # of the sample's own error in lambda^2 is left at the start
 FIRST_STEPS = 12  # a small sample may have no finite optimum
 
 
@@ -34,8 +35,16 @@ def start_from_sample(objective: Objective, scaled: Objective, scale: float) -> 
     few = max(FIRST_ROWS, ROWS_PER_PARAMETER * scaled.size)
     if 2 * few < scaled.rows.n_rows:
         part = _hold_back_rare(scaled, thin(scaled.rows, few))
-        theta, _ = _descend(part, theta, few / n)
-    return _descend(scaled, theta, 1 / scale)
+        theta, _ = _descend(part, theta, few / n, NEARER)
+    return _descend(scaled, theta, 1 / scale, NEAR if _is_dear(objective, scaled) else NEARER)
+
+
+def _is_dear(objective: Objective, scaled: Objective) -> bool:
+    """Whether a Hessian of the sample costs as much as half a pass, which a nearer start saves."""
+    rows, k = objective.rows, objective.n_outputs
+    values, softmax = rows.block.features.row_values, objective.groups < k
+    hessian = costs.cost_of_hessian(scaled.rows.n_rows, rows.n_columns, k, softmax)
+    return hessian > costs.cost_of_gradient(rows.n_rows, values, k, sparse=False) / 2
 
 
 def hold_back(scaled: Objective, n_rows: int) -> Objective:
@@ -68,13 +77,13 @@ def _hold_back_rare(scaled: Objective, rows: MemoryRows) -> Objective:
     return held
 
 
-def _descend(objective: Objective, theta: Array, share: float) -> tuple[Array, Array]:
+def _descend(objective: Objective, theta: Array, share: float, left: float) -> tuple[Array, Array]:
     """Newton steps until the sample's own error hides the rest; the parameters, the Hessian.
 
     A sample of a share of the rows is off by about one standard error of its own in each
-    parameter, which is 1 / share in lambda^2: nearer than a fiftieth of that is of no use.
+    parameter, which is 1 / share in lambda^2: what is `left` of that may stay.
     """
-    enough = math.sqrt(0.04 * objective.size / share)
+    enough = math.sqrt(left * objective.size / share)
     state = second_order.init(newton.NEWTON, objective, 0.0, theta)
     while not all(state.status) and state.iteration < FIRST_STEPS:
         if max(point.decrement for point in state.points) <= enough:

@@ -63,7 +63,7 @@ class StandardisedObjective(Objective):
     def _curve(self, curvature: Array) -> Array:
         half = self._A * np.sqrt(curvature)
         H = half @ half.T
-        H.ravel()[:: len(H) + 1] += self._ridge()
+        H.ravel()[:: len(H) + 1] += self.ridge
         return np.asarray(H)
 
 

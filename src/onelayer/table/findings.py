@@ -90,11 +90,10 @@ class Findings:
         self.tallies = self.tallies or {name: Tally(kind, name == target) for name, kind in kinds}
         self.targets = self.targets or Tally(frame.schema[target], is_target=True)
         trained = there & ~held
-        parts = (pl.Series(trained), pl.Series(~trained))
         tasks: list[Callable[[], None]] = [
             partial(self.sample.add, first, table),
             partial(self.targets.count, frame[target]),
-            *(partial(_tally, tally, frame[name], parts) for name, tally in self.tallies.items()),
+            *(partial(tally.see, frame[name], trained) for name, tally in self.tallies.items()),
         ]
         map_in_threads(lambda task: task(), tasks)
         self.n_rows, self.n_there = self.n_rows + frame.height, self.n_there + int(there.sum())
@@ -183,10 +182,3 @@ def limit_lots(size: int, n_rows: int) -> int:
     """
     share = (size + 10 * size**0.5) / max(1, n_rows)
     return min(int(share * 2.0**64), _EVERY_LOT) if share < 1 else _EVERY_LOT
-
-
-def _tally(tally: Tally, column: pl.Series, parts: tuple[pl.Series, pl.Series]) -> None:
-    """Count the rows trained on, and look at the others."""
-    trained, others = parts
-    tally.count(column.filter(trained))
-    tally.look(column.filter(others))

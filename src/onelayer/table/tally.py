@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from onelayer.table.rules import CODES_DIFFERENT
 from onelayer.table.values import is_nested, is_text
@@ -64,7 +65,19 @@ class Tally:
             return not is_nested(dtype)
         return is_text(dtype) or dtype.is_integer() or dtype == pl.Boolean
 
-    def look(self, column: pl.Series) -> None:
+    def see(self, column: pl.Series, trained: NDArray[np.bool_]) -> None:
+        """Count the rows trained on, and look at the others."""
+        if self.dtype.is_float() and not self.is_counted:  # no copy of its values is needed
+            absent = np.isnan(column.to_numpy())
+            absent &= trained
+            self.missing += int(np.count_nonzero(absent))
+        elif trained.all():
+            self.count(column)
+        else:
+            self.count(column.filter(pl.Series(trained)))
+            self._look(column.filter(pl.Series(~trained)))
+
+    def _look(self, column: pl.Series) -> None:
         """See rows that are not trained on."""
         if is_text(self.dtype) and len(self.aside) < MOST_ODD:
             self.aside.update(_find_odd(column.drop_nulls().cast(pl.String).unique()))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onelayer.blocks import Block
+from onelayer.blocks import TILE_VALUES, Block
 from onelayer.errors import InputError
 from onelayer.features.dense import DenseFeatures
 from onelayer.rows.memory import MemoryRows
@@ -27,7 +27,7 @@ FARTHEST_SPARSE = 1e7  # 1e7 squared times 2e-16 is a Hessian good to 2 %: enoug
 SMALL = 1e-9  # times the largest float64 and the number of columns, it is still finite
 LARGEST = 1e150  # squares and their sums must stay within float64
 SAMPLE = 128
-MEASURED_VALUES = 1 << 18  # at a time: as long as the cache allows, for many calls measure them
+CODED_VALUES = 1 << 18  # at a time, where many calls measure them and none copies the rows
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,13 @@ def measure_columns(rows: MemoryRows, fit_intercept: bool, exact: bool = False) 
     Raises `InputError` where a column is too large or too small for sums of squares in float64.
     """
     origin = _origin(rows)
+    dense = isinstance(rows.block.features, DenseFeatures)
+    values = TILE_VALUES if dense else CODED_VALUES
 
     def moments(block: Block) -> _Moments:
         parts = [
             _Moments(*tile.features.moments(tile.weights, origin, exact), float(tile.weights.sum()))
-            for tile in block.tiles(MEASURED_VALUES)
+            for tile in block.tiles(values)
         ]
         return sum(parts[1:], parts[0])
 

@@ -333,7 +333,7 @@ def _count_beats(task) -> int:
 @pytest.mark.parametrize("operation", ["linear", "back", "curvature", "moments"])
 def test_threads_go_on_while_rows_are_multiplied(layout, operation):
     """Blocks are for threads, which would take turns if a product kept the interpreter."""
-    n, p = 1_000_000, 8
+    n, p = 2_000_000, 8
     values = np.zeros((n, p))
     features = DenseFeatures(values)
     if layout == "mixed":
@@ -345,5 +345,5 @@ def test_threads_go_on_while_rows_are_multiplied(layout, operation):
         "moments": (np.zeros(n), np.zeros(p)),
     }[operation]
     task = partial(getattr(features, operation), *arguments)
-    # A busy machine may leave the other thread waiting; kept away, it comes to run never.
-    assert max(_count_beats(task) for _ in range(5)) >= 3
+    # A busy machine may leave the other thread waiting; kept away, it never comes to run.
+    assert any(_count_beats(task) >= 3 for _ in range(40))

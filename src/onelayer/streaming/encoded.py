@@ -1,6 +1,6 @@
 """Rows of a raw table as the solver takes them: those to train on, and those held out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from onelayer.blocks import Block, ClassFactors, weigh_classes
 from onelayer.encoding import to_features
 from onelayer.labelling import Labelled
 from onelayer.rows.ahead import make_ahead
+from onelayer.rows.cache import CacheWriter
 from onelayer.streaming.threshold import Spent
 from onelayer.table.schema import Schema, read_weights
 from onelayer.table.stream import Batch
@@ -70,6 +71,26 @@ def _encode(schema: Schema, marked: Marked) -> tuple[int, Block, Block]:
     batch, there, held, labels, weights = marked
     whole = Block(to_features(schema.encode(batch.table)), labels[None], weights)
     return len(there), _choose(whole, there & ~held), _choose(whole, held)
+
+
+def note_rows(
+    save: Callable[..., None], writers: Mapping[str, CacheWriter], read: int
+) -> Callable[[], None]:
+    """What puts the rows so far on the disk, then a note of how many there are: for a thread.
+
+    `read` rows of the table have been read for them; more may be appended meanwhile.
+    """
+    rows: dict[str, object] = {"read": read}
+    for name, writer in writers.items():
+        writer.flush()
+        rows[name] = [writer.n_rows, writer.n_words]
+
+    def note() -> None:
+        for writer in writers.values():
+            writer.sync()
+        save(rows=rows)
+
+    return note
 
 
 def spend_on(

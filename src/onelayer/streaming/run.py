@@ -1,6 +1,6 @@
 """One training on a long table, pass by pass."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -35,7 +35,13 @@ from onelayer.rows.partitioned import ClusterRows
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.stored import from_stored, to_stored
 from onelayer.streaming.asked import USUAL_PASSES, Means, Settings
-from onelayer.streaming.encoded import encode_batches, label_held, spend_on, stack_spent
+from onelayer.streaming.encoded import (
+    encode_batches,
+    label_held,
+    note_rows,
+    spend_on,
+    stack_spent,
+)
 from onelayer.streaming.seen import level, see_scores
 from onelayer.streaming.strength import settle_far_strength
 from onelayer.streaming.telling import Telling
@@ -194,6 +200,7 @@ class Run:
             ThreadPoolExecutor(1, thread_name_prefix="onelayer-note") as beside,
         ):
             read, noted = done["read"], beside.submit(lambda: None)
+            note = partial(note_rows, self.workspace.save, {TRAINED: trained, HELD: held})
             for k, (n_rows, for_training, held_out) in enumerate(encoded):
                 trained.append(for_training)
                 held.append(held_out)
@@ -201,32 +208,15 @@ class Run:
                 tell(read)
                 if k % SAVED_EVERY == SAVED_EVERY - 1:
                     noted.result()
-                    noted = beside.submit(self._note(trained, held, read))
+                    noted = beside.submit(note(read))
             noted.result()
-            self._note(trained, held, read)()
+            note(read)()
         self.workspace.save(encoded=True)
 
     def _encode_from(self, schema: Schema, row: int) -> Iterator[tuple[int, Block, Block]]:
         """The batches from a row on, encoded."""
         batches = self.source.batches(self.batch_rows, start=row)
         return encode_batches(schema, self.split, batches, self.settings.costs)
-
-    def _note(self, trained: CacheWriter, held: CacheWriter, read: int) -> Callable[[], None]:
-        """What puts the rows so far on the disk, and then a note of how many: for a thread."""
-        trained.flush()
-        held.flush()
-        rows = {
-            "read": read,
-            TRAINED: [trained.n_rows, trained.n_words],
-            HELD: [held.n_rows, held.n_words],
-        }
-
-        def save() -> None:
-            trained.sync()
-            held.sync()
-            self.workspace.save(rows=rows)
-
-        return save
 
     def learn(self, schema: Schema) -> Model:
         """Passes over the encoded rows until the optimum is proved; then those held out."""

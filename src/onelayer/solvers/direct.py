@@ -156,23 +156,15 @@ def stretch_step(theta: Array, direction: Array, explained: float, fit_intercept
 def step(problem: Problem, point: Point) -> Point | None:
     """The point after a step, bent or full or short; None where none lowers the objective.
 
-    A step that is foretold to end the way costs no Hessian: that of the point still serves.
-
-    The bend is what the third derivative T adds to a Newton step d: H v - T[v, v] / 2 = g is solved
-    to second order by v = d + H^-1 T[d, d] / 2 (Chebyshev's method). It takes two products with the
-    table, where a step takes a Hessian, and makes four steps out of six. Where neither it nor the
-    full step goes down, the length log(1 + R) / R does, R the largest move of a logit.
+    A step that is foretold to end the way costs no Hessian: that of the point still serves. Where
+    neither the bent step nor the full one goes down, the length log(1 + R) / R does, R the largest
+    move of a logit.
     """
     if point.drift:  # its Hessian served for as long as it could
         return measure(problem, point.theta)
     d, R = point.direction, point.farthest
     near = R**3 * point.decrement <= ENOUGH * problem.tol and point.rho < math.inf
-    third = curve_on(problem, point)
-    third *= np.square(point.moved)
-    bent = 0.5 * problem.A.dot(third)
-    bend, _ = lapack.dpotrs(point.factor, bent, lower=1)
-    small = blas.ddot(bent, bend) <= BENT**2 * point.decrement**2
-    for move in (d + bend, d) if small else (d,):
+    for move in find_moves(problem, point):
         after = follow(problem, point, point.theta - move) if near else None
         if after is None or not look_ahead(after).holds(ENOUGH * problem.tol):
             after = measure(problem, point.theta - move)
@@ -180,6 +172,22 @@ def step(problem: Problem, point: Point) -> Point | None:
             return after
     after = measure(problem, point.theta - math.log1p(R) / R * d)
     return after if after is not None and after.value < point.value else None
+
+
+def find_moves(problem: Problem, point: Point) -> tuple[Array, ...]:
+    """The Newton step, to be taken off theta; before it the bent one, unless that is far from it.
+
+    The bend is what the third derivative T adds to a Newton step d: H v - T[v, v] / 2 = g is solved
+    to second order by v = d + H^-1 T[d, d] / 2 (Chebyshev's method). It takes two products with the
+    table, where a step takes a Hessian, and makes four steps out of six.
+    """
+    third = curve_on(problem, point)
+    third *= np.square(point.moved)
+    bent = 0.5 * problem.A.dot(third)
+    bend, _ = lapack.dpotrs(point.factor, bent, lower=1)
+    small = blas.ddot(bent, bend) <= BENT**2 * point.decrement**2
+    d = point.direction
+    return (d + bend, d) if small else (d,)
 
 
 def _finish(

@@ -1,6 +1,7 @@
 """Fits for one C after another, each from the one before, and the loss of rows left out."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from onelayer.strength.scale import find_range
 Array = NDArray[Any]
 Start = tuple[Array, Array]  # W (n_outputs, n_x) and b (n_outputs, 1)
 
-NEAR = 0.1  # standard errors: the leave-one-out step brings its own Newton step along
+NEAR = 0.03  # standard errors: the leave-one-out step brings its own Newton step along
 MOST_STEPS = 15
 
 
@@ -49,8 +50,10 @@ class Path:
     def loss_at(self, C: float) -> float:
         """Fit at `C`, from the fit of the nearest C so far, and leave each row out in turn."""
         objective = self.objective_at(C)
-        start = find_start(self.starts, C)
-        theta = objective.start() if start is None else objective.where.from_parameters(*start)
+        nearest = find_nearest(self.starts, C)
+        theta = objective.start()
+        if nearest is not None:
+            theta = objective.where.from_parameters(*self.starts[nearest])
         state = _approach(objective, theta)
         step = objective.by_output(np.stack([point.direction for point in state.points]))
         self.starts[C] = objective.where.to_parameters(state.theta - step)
@@ -67,10 +70,9 @@ class Path:
         return find_range(self.objective)
 
 
-def find_start(starts: dict[float, Start], C: float) -> Start | None:
-    """The fit of the nearest C so far."""
-    nearest = min(starts, key=lambda other: abs(math.log(other / C)), default=None)
-    return None if nearest is None else starts[nearest]
+def find_nearest(tried: Iterable[float], C: float) -> float | None:
+    """The nearest C so far."""
+    return min(tried, key=lambda other: abs(math.log(other / C)), default=None)
 
 
 def lay_out(rows: MemoryRows, loss: Loss, fit_intercept: bool) -> Objective:

@@ -21,6 +21,7 @@ from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import duality, proximal_step
 from onelayer.solvers.penalised import shift_classes, split_outputs
 from onelayer.solvers.proximal_round import shrink_base
+from onelayer.solvers.rows_hessian import RowsHessian
 
 
 def rows_of(X, y, s=None, n_jobs=None):
@@ -144,22 +145,25 @@ def test_hard_problems_against_60_digits(part):
     assert checked >= 14
 
 
-def test_an_applied_hessian_against_60_digits(monkeypatch):
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+def test_an_applied_hessian_against_60_digits(monkeypatch, l1_ratio):
     """Products alone end and prove as the summed Hessian does, on the hard problems."""
-    monkeypatch.setattr(proximal_step, "LARGEST_SUMMED", 0)
+    monkeypatch.setattr(
+        proximal_step, "is_applied", lambda problem: problem.objective.n_outputs == 1
+    )
     checked, kinds = 0, set()
     for seed in range(1, PROBLEMS, 3):
         hard = make_hard(seed)
         if len(hard.X) >= 100 or hard.y.max() > 1:
             continue
-        got = fit(rows_of(hard.X, hard.y, hard.s), SigmoidLoss(1), C=hard.C, l1_ratio=0.5)
+        got = fit(rows_of(hard.X, hard.y, hard.s), SigmoidLoss(1), C=hard.C, l1_ratio=l1_ratio)
         kinds.add(got.certificate.kind)
         if seed not in STALLED:
             assert got.status == "optimal", (seed, hard.kind)
-        problem = Exact(hard.X, hard.y, hard.s, hard.C, True, 0.5)
+        problem = Exact(hard.X, hard.y, hard.s, hard.C, True, l1_ratio)
         checked += check_against_digits(problem, got)
     assert checked >= 10
-    assert "applied" in kinds
+    assert ("applied" if l1_ratio < 1 else "factored") in kinds
 
 
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
@@ -273,6 +277,51 @@ def test_a_working_set_loses_nothing(C):
         np.testing.assert_allclose(slopes[held], -np.sign(got.W[0][held]) / C, rtol=1e-6)
         assert (np.abs(slopes) <= (1 + 1e-6) / C).all()
         assert 0 < held.sum() <= len(y)
+
+
+def draw_words(seed, n, p, a_row):
+    """Sparse rows as of texts: few frequent columns, many rare ones."""
+    rng = np.random.default_rng(seed)
+    chance = np.arange(1, p + 1) ** -0.8
+    words = rng.choice(p, size=(n, a_row), p=chance / chance.sum())
+    X = sparse.csr_array((np.ones(n * a_row), words.ravel(), np.arange(0, n * a_row + 1, a_row)))
+    X = sparse.csr_array(X.tocsr(), shape=(n, p))
+    X.sum_duplicates()
+    logits = X @ (rng.normal(size=p) * (rng.random(p) < 0.2))
+    return X, (logits + rng.logistic(size=n) > np.median(logits)) * 1.0
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.7])
+def test_products_end_where_sums_do(monkeypatch, l1_ratio):
+    """Many columns of sparse rows are stepped with by products; sums and factors agree."""
+    X, y = draw_words(3, 3000, 4000, 40)
+    found = []
+    for products in (0, np.inf):
+        monkeypatch.setattr(proximal_step, "PRODUCTS", products)
+        block = Block(SparseFeatures(X), y[None], np.ones(len(y)))
+        found.append(fit(MemoryRows(block), SigmoidLoss(1), C=2.0, l1_ratio=l1_ratio))
+    applied, summed = found
+    assert applied.status == summed.status == "optimal"
+    assert (applied.W != 0).sum() > 600  # so many that the Hessian was applied
+    excess = abs(applied.objective - summed.objective)
+    assert excess <= applied.certificate.gap + summed.certificate.gap
+    assert excess <= 1e-9 * summed.objective
+    assert np.abs(applied.W - summed.W).max() <= 1e-5 * np.abs(summed.W).max()
+
+
+def test_wide_dense_rows_are_summed(monkeypatch):
+    """A product with dense rows costs a good part of a Hessian, and hundreds would be needed."""
+
+    def refuse(self, v):
+        raise AssertionError("applied")
+
+    monkeypatch.setattr(RowsHessian, "__matmul__", refuse)
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(500, 900)) + 0.3 * rng.normal(size=(500, 1))
+    y = (X[:, :300] @ rng.normal(size=300) / 5 + rng.logistic(size=500) > 0) * 1.0
+    found = fit(rows_of(X, y), SigmoidLoss(1), C=1.0, l1_ratio=0.5)
+    assert found.status == "optimal"
+    assert found.certificate.rho <= 1e-4
 
 
 def test_wide_softmax():

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from onelayer.solvers.active_set import SUMMED, factor_independent, solve_root, walk
-from onelayer.solvers.rows_hessian import RowsHessian
+from onelayer.solvers.rows_hessian import RowsHessian, guess_nearly
 from onelayer.solvers.twins import merge_twins
 
 Array = NDArray[Any]
 
 MOST_FACES = 1000
+FEW_FACES = 4  # of an H that is applied: the next step sees to the rest
 LIFT = 3e-16  # share added to the diagonal; 100 times as much until the factor exists
 STEEP = 0.3  # of the zeros that could move downhill, those this near the steepest may leave at once
 SETTLED = 1e-14  # a fall of Q below this share of its terms is rounding
@@ -52,7 +53,8 @@ def minimise(H: Array | RowsHessian, slope: Array, kappa: Array, x: Array) -> Ar
     curved = diagonal(H).copy()
     curved[curved <= 0] = 1.0
     if isinstance(H, RowsHessian):
-        return _descend(H, slope, curved, kappa, x)
+        found = guess_nearly(H, slope, kappa, x)
+        return _descend(H, slope, curved, kappa, x) if found is None else found
     x, spare = merge_twins(H, slope, kappa, x)
     found = _guess_on(H, slope, curved, kappa, x, x, spare)
     if found is not None:
@@ -109,7 +111,7 @@ def _descend(H: Array | RowsHessian, slope: Array, curved: Array, kappa: Array, 
     """The minimiser by steps of which each lowers Q."""
     start, first = x, slope
     last: Array | None = None
-    for _ in range(MOST_FACES):
+    for _ in range(FEW_FACES if isinstance(H, RowsHessian) else MOST_FACES):
         signs = _guess(x, slope, curved, kappa)
         if last is not None and np.array_equal(signs, last):
             return x

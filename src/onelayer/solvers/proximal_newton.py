@@ -27,9 +27,9 @@ from onelayer.solvers.proximal_step import (
     begin,
     begin_from_sample,
     descend,
+    is_applied,
     rebase,
 )
-from onelayer.solvers.rows_hessian import RowsHessian
 from onelayer.solvers.second_order import RELATIVE_GAP
 from onelayer.solvers.solution import Progress, Solution
 from onelayer.solvers.support import subgradient
@@ -41,8 +41,12 @@ SMALL = 600  # parameters that are worked on all at once; beyond, a working set
 # Columns that join a working set at most: so many, or a share of those held.
 FIRST, SHARE = 256, 1.0
 FIRST_NEXT, SHARE_NEXT = 64, 0.1  # under the next strength, where most are held already
+SHARE_APPLIED = 0.6  # where the Hessian is never summed
 NEAR = 0.1  # a working set is solved to this share of what stands outside
 MOST_ROUNDS = 200
+WEAK = 300.0  # times weaker than one that leaves out all columns: a penalty to come near by steps
+JUMP = 3.0  # times that the penalty falls at once
+ROUGH = 0.01
 
 
 def solve(
@@ -70,9 +74,47 @@ def solve(
 
 def run(problem: Penalised, tol: float, start: Array | None, watch: Watch | None = None) -> Round:
     """Rounds from `start`, or from the best answer without weights, to the end."""
-    theta = problem.objective.start() if start is None else start
-    found = first_round(problem, theta, cold=start is None)
+    found = come_near(problem) if start is None else first_round(problem, start, cold=False)
     return proceed(problem, found, tol, watch)
+
+
+def come_near(problem: Penalised) -> Round:
+    """The first round from the best answer without weights.
+
+    Under a weak penalty a wide table's few steepest columns alone separate the classes, and lead
+    astray. There the penalty falls to it by steps of `JUMP`, each roughly solved, from one that
+    leaves out nearly all columns.
+    """
+    theta = problem.objective.start()
+    if problem.objective.size <= SMALL:
+        return first_round(problem, theta, cold=True)
+    evaluation = problem.objective.evaluate(theta)  # which has no weight for a penalty
+    slopes = problem.log_loss_slopes(evaluation, theta)[:, :-1]
+    reach = float((np.abs(slopes) / problem.kappa[:-1]).max())
+    jumps = math.ceil(math.log(reach) / math.log(JUMP)) - 1 if reach > WEAK else 0
+    nearer = problem.with_strength(problem.C / JUMP**jumps)
+    found = open_first(nearer, theta, evaluation)
+    for k in reversed(range(jumps)):
+        found = solve_roughly(nearer, found)
+        later = problem.with_strength(problem.C / JUMP**k)
+        passes, history = found.passes, found.history
+        found = replace(follow(nearer, found, later, later.C), passes=passes, history=history)
+        nearer = later
+    return found
+
+
+def solve_roughly(problem: Penalised, found: Round) -> Round:
+    """Rounds until F is about a hundredth above its minimum."""
+    for _ in range(MOST_ROUNDS):
+        until = math.sqrt(2 * ROUGH * problem.value(found.evaluation, found.theta))
+        state = descend(found.part, found.state, until)
+        passes = found.passes + 1
+        found = look(problem, found.part, state, found, passes, found.history)
+        outside = violations(problem, found)
+        if found.state.stuck or potential(problem, found, outside) <= until**2:
+            break
+        found = widen(problem, found, outside)
+    return replace(found, passes=found.passes + found.state.passes)
 
 
 def follow(problem: Penalised, found: Round, later: Penalised, next_C: float) -> Round:
@@ -91,7 +133,8 @@ def follow(problem: Penalised, found: Round, later: Penalised, next_C: float) ->
     over = steepness(later, evaluation, found.theta)
     if (over > 0)[find_outside(later, found)].any():
         above = steepness(problem, evaluation, found.theta) + expected_rise(problem, next_C)
-        columns = join_columns(found.theta, above, FIRST_NEXT, SHARE_NEXT)
+        share = SHARE_APPLIED if is_applied(found.part) else SHARE_NEXT
+        columns = join_columns(found.theta, above, FIRST_NEXT, share)
         return open_columns(later, found.theta, columns, evaluation, dual, 0, ())
     part = found.part.with_strength(later.C)
     state = rebase(found.part, found.state, part)
@@ -133,7 +176,11 @@ def first_round(problem: Penalised, theta: Array, cold: bool) -> Round:
     if problem.objective.size <= SMALL:
         state = begin_from_sample(problem, theta, cold)
         return look(problem, problem, state, None, 0, ())
-    evaluation = problem.objective.evaluate(theta)
+    return open_first(problem, theta, problem.objective.evaluate(theta))
+
+
+def open_first(problem: Penalised, theta: Array, evaluation: Evaluation) -> Round:
+    """A round over the steepest columns at theta."""
     dual = duality.know_nothing(problem)
     columns = join_columns(theta, steepness(problem, evaluation, theta))
     return open_columns(problem, theta, columns, evaluation, dual, 1, ())
@@ -151,7 +198,7 @@ def open_columns(
     """A round over a new working set."""
     part = problem.over(columns)
     state = begin(part, theta[:, np.append(columns, theta.shape[1] - 1)])
-    return Round(theta, evaluation, columns, part, state, dual, None, passes, history)
+    return Round(theta, evaluation, columns, part, state, dual, passes=passes, history=history)
 
 
 def proceed(problem: Penalised, found: Round, tol: float, watch: Watch | None = None) -> Round:
@@ -230,7 +277,7 @@ def look(
         state.length,
     )
     history = (*history, progress)
-    return Round(theta, evaluation, columns, part, state, dual, None, passes, history)
+    return Round(theta, evaluation, columns, part, state, dual, passes=passes, history=history)
 
 
 def violations(problem: Penalised, found: Round) -> Array:
@@ -297,10 +344,7 @@ def certify(found: Round) -> Certificate:
     if found.point is None or not math.isfinite(found.rho):
         return Certificate(gap, math.inf, "duality", found.dual.rounding, _NO_RHO)
     rho = max(found.rho, SMALLEST_RHO)
-    kind = "factored" if found.state.part is None else "sampled"
-    if isinstance(found.state.H, RowsHessian) and not found.state.summed:
-        kind = "applied"
-    return Certificate(gap, rho, kind, found.point.rounding)
+    return Certificate(gap, rho, found.kind, found.point.rounding)
 
 
 def join(parts: list[Solution]) -> Solution:

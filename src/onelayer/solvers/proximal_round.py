@@ -33,7 +33,8 @@ class Round:
     ----------
     theta: (n_outputs, p + 1), over all columns. evaluation: there, over all columns.
     columns: those that take part; None for all. part: the problem over them. state: its steps.
-    dual: the dual bound. point: lambda and m on what may differ from 0, or None.
+    dual: the dual bound. point: lambda and m on what may differ from 0, or None. kind: of the
+        Hessian that they were found by.
     """
 
     theta: Array
@@ -43,6 +44,7 @@ class Round:
     state: State
     dual: Dual
     point: Point | None = None
+    kind: str = "factored"
     passes: int = 0
     history: tuple[Progress, ...] = ()
     status: str = ""
@@ -67,30 +69,55 @@ def find_outside(problem: Penalised, found: Round) -> NDArray[np.bool_]:
 def prove(problem: Penalised, found: Round, tol: float) -> Round:
     """lambda and m where all that may differ from 0 takes part and curves F."""
     part, state = found.part, found.state
-    if isinstance(state.H, RowsHessian):
-        tried = with_point(_prove_by_penalty(problem, found), state, found, 2)
-        if is_proved(problem, tried, tol) or state.decrement > AT_THE_END * tol:
+    alive, applied = find_alive(problem, found), isinstance(state.H, RowsHessian)
+    near = state.decrement <= AT_THE_END * tol
+    if math.isfinite(problem.objective.C) and (applied or alive is None):
+        tried = with_point(_prove_by_penalty(problem, found), state, found, 2, "applied")
+        if is_proved(problem, tried, tol) or (applied and not near):
             return tried
-    free = ~np.append(part.objective.where.frozen[:-1], part.objective.where.frozen[-1])
-    alive = np.tile(free, (part.objective.n_outputs, 1))
-    if found.columns is None:
-        alive[:, :-1] &= ~found.dual.zero
-    else:
-        if not found.dual.zero[:, find_outside(problem, found)].all():
-            return found
-        alive[:, :-1] &= ~found.dual.zero[:, found.columns]
+    if alive is None or (applied and not near):
+        return found
+    if applied:
+        return _prove_by_sum(problem, found, np.flatnonzero(alive[0, :-1]))
     H, state = lower_bound(part, state)
     point = support.prove(part, state.evaluation, state.theta, H, alive)
-    return with_point(point, state, found, 0)
+    return with_point(point, state, found, 0, "factored" if state.part is None else "sampled")
 
 
-def with_point(point: Point | None, state: State, found: Round, passes: int) -> Round:
+def find_alive(problem: Penalised, found: Round) -> NDArray[np.bool_] | None:
+    """What of the part may differ from 0 at the optimum; None where columns outside may."""
+    frozen, zero = found.part.objective.where.frozen, found.dual.zero
+    alive = np.tile(~frozen, (found.part.objective.n_outputs, 1))
+    if found.columns is not None:
+        if not zero[:, find_outside(problem, found)].all():
+            return None
+        zero = zero[:, found.columns]
+    alive[:, :-1] &= ~zero
+    return alive
+
+
+def _prove_by_sum(problem: Penalised, found: Round, alive: NDArray[np.intp]) -> Round:
+    """lambda and m from the Hessian summed over the columns, of the part's, that are alive."""
+    columns = alive if found.columns is None else found.columns[alive]
+    state = found.state._replace(summed=True)
+    theta = found.theta[:, np.append(columns, problem.objective.width - 1)]
+    point = None
+    if np.count_nonzero(theta[:, :-1]) == np.count_nonzero(found.theta[:, :-1]):
+        part = problem.over(columns)
+        evaluation = part.objective.evaluate(theta, hessian=True)
+        assert evaluation.hessian is not None
+        free = ~part.objective.where.frozen[None]
+        point = support.prove(part, evaluation, theta, evaluation.hessian[0], free)
+    return with_point(point, state, found, 1, "factored")
+
+
+def with_point(point: Point | None, state: State, found: Round, passes: int, kind: str) -> Round:
     """The round with what was proved, after some passes for it."""
     found = replace(found, state=state, passes=found.passes + passes)
     if point is None or not math.isfinite(point.rho):
         return found
     last = replace(found.history[-1], rho=point.rho)
-    return replace(found, point=point, history=(*found.history[:-1], last))
+    return replace(found, point=point, kind=kind, history=(*found.history[:-1], last))
 
 
 def _prove_by_penalty(problem: Penalised, found: Round) -> Point:
@@ -108,10 +135,7 @@ def _prove_by_penalty(problem: Penalised, found: Round) -> Point:
 
 def lower_bound(part: Penalised, state: State) -> tuple[Array, State]:
     """A matrix that the Hessian at theta is not below: one nearby, of some rows, or itself."""
-    if isinstance(state.H, RowsHessian):
-        summed = part.objective.evaluate(state.theta, hessian=True).hessian
-        assert summed is not None
-        return summed[0], state._replace(passes=state.passes + 1, summed=True)
+    assert not isinstance(state.H, RowsHessian)
     if state.exact:
         return state.H, state
     near = shrink_base(part, state)

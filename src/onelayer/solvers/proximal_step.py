@@ -35,8 +35,10 @@ MOST_STEPS = 500  # each step gains, so this is met only where float64 itself gi
 LEVEL = 1e-13  # share of the objective that rounding may add to it along a step
 
 # Seconds on one core, measured in orders of magnitude: a pass, its rows, their values; a product of
-# two values of a row in a dense Hessian and in a sparse one.
-PASS, ROW, VALUE, DENSE, SPARSE = 2e-4, 2e-8, 2e-9, 1e-10, 5e-9
+# two values of a row in a dense Hessian, in one of many columns, and in a sparse one; a place
+PASS, ROW, VALUE, DENSE, DENSE_WIDE, SPARSE = 2e-4, 2e-8, 2e-9, 1e-10, 3e-11, 5e-9
+FILL = 3e-9
+PRODUCTS = 60  # that a step takes where the Hessian is applied
 
 
 class State(NamedTuple):
@@ -154,19 +156,32 @@ def price_hessian(problem: Penalised, held: int = 0) -> float:
     n, values, k = objective.rows.n_rows, features.row_values, objective.n_outputs
     pairs = k * (k + 1) / 2
     squares = min(SPARSE * values**2, DENSE * features.n_columns**2)
-    passing = PASS + n * (ROW + VALUE * values) * k
-    return float(n * pairs * squares / (passing + held**3 / 3 / FACTOR_FLOPS))
+    seconds = n * pairs * squares + FILL * objective.size**2
+    return float(seconds / (time_pass(problem) + held**3 / 3 / FACTOR_FLOPS))
 
 
 def is_applied(problem: Penalised) -> bool:
-    """Whether the Hessian is applied: a sum over the rows and its factor would take longer.
+    """Whether the Hessian is applied: a sum over sparse rows and its factor would take longer.
 
-    Without an L2 part nothing bounds how many products that takes; along what a softmax's classes
-    share it bounds too little.
+    Along what a softmax's classes share nothing bounds how many products that takes.
     """
     objective = problem.objective
-    large = objective.size > LARGEST_SUMMED and isinstance(objective.rows.block, Block)
-    return large and objective.n_outputs == 1 and bool(np.isfinite(objective.C))
+    in_memory = isinstance(objective.rows.block, Block)
+    if objective.size <= LARGEST_SUMMED or objective.n_outputs > 1 or not in_memory:
+        return False
+    features = objective.rows.block.features
+    pairs = SPARSE * features.row_values**2
+    size = objective.size
+    summed = objective.rows.n_rows * pairs + FILL * size**2 + size**3 / 3 / FACTOR_FLOPS
+    is_sparse = pairs < DENSE_WIDE * features.n_columns**2
+    return is_sparse and summed > PRODUCTS * time_pass(problem)
+
+
+def time_pass(problem: Penalised) -> float:
+    """Seconds that a pass takes, in orders of magnitude."""
+    rows = problem.objective.rows
+    each = ROW + VALUE * rows.block.features.row_values
+    return PASS + rows.n_rows * each * problem.objective.n_outputs
 
 
 def descend(problem: Penalised, state: State, until: float) -> State:
@@ -241,7 +256,8 @@ def _with_hessian(problem: Penalised, state: State) -> State:
 
 def move(problem: Penalised, state: State) -> State:
     """A step towards the target that lowers F, halved as often as needed."""
-    cheap, kappa = is_cheap(problem), problem.kappa
+    cheap = is_cheap(problem) and not isinstance(state.H, RowsHessian)
+    kappa = problem.kappa
     d = state.target - state.theta
     value = problem.value(state.evaluation, state.theta)
     gained = float((kappa * (np.abs(state.target) - np.abs(state.theta))).sum())

@@ -284,8 +284,8 @@ def draw_words(seed, n, p, a_row):
     rng = np.random.default_rng(seed)
     chance = np.arange(1, p + 1) ** -0.8
     words = rng.choice(p, size=(n, a_row), p=chance / chance.sum())
-    X = sparse.csr_array((np.ones(n * a_row), words.ravel(), np.arange(0, n * a_row + 1, a_row)))
-    X = sparse.csr_array(X.tocsr(), shape=(n, p))
+    places, ends = words.ravel().astype(np.int32), np.arange(0, n * a_row + 1, a_row, np.int32)
+    X = sparse.csr_array((np.ones(n * a_row), places, ends), shape=(n, p))
     X.sum_duplicates()
     logits = X @ (rng.normal(size=p) * (rng.random(p) < 0.2))
     return X, (logits + rng.logistic(size=n) > np.median(logits)) * 1.0
@@ -307,6 +307,23 @@ def test_products_end_where_sums_do(monkeypatch, l1_ratio):
     assert excess <= applied.certificate.gap + summed.certificate.gap
     assert excess <= 1e-9 * summed.objective
     assert np.abs(applied.W - summed.W).max() <= 1e-5 * np.abs(summed.W).max()
+
+
+def test_a_weak_penalty_on_many_words_ends():
+    """Classes that a tenth of the columns separate: steps from far off never got there."""
+    X, y = draw_words(6, 1200, 3000, 30)
+    C, block = 150.0, Block(SparseFeatures(X), y[None], np.ones(len(y)))
+    got = fit(MemoryRows(block), SigmoidLoss(1), C=C, l1_ratio=1.0)
+    assert got.status == "optimal"
+    assert got.passes < 200
+    z = X @ got.W[0] + got.b[0, 0]
+    slopes = X.T @ (1 / (1 + np.exp(-z)) - y)
+    held = got.W[0] != 0
+    np.testing.assert_allclose(slopes[held], -np.sign(got.W[0][held]) / C, rtol=1e-5)
+    assert (np.abs(slopes) <= (1 + 1e-5) / C).all()
+    other = LogisticRegression(C=C, l1_ratio=1.0, solver="liblinear", tol=1e-6).fit(X, y)
+    theirs = np.logaddexp(0, -(2 * y - 1) * other.decision_function(X)).sum()
+    assert got.objective <= theirs + np.abs(other.coef_).sum() / C
 
 
 def test_wide_dense_rows_are_summed(monkeypatch):

@@ -16,6 +16,7 @@ from onelayer.rows.blas import single_threaded_blas
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import proximal_newton
 from onelayer.solvers.penalised import Penalised, split_outputs
+from onelayer.solvers.proximal_solution import finish, join
 from onelayer.solvers.solution import Solution
 
 RIDGE = (1e-4, 1e4)  # without L1 no strength is the first one that matters
@@ -89,7 +90,7 @@ def fit_path(
         span = SPAN if rows.n_rows > rows.n_columns else WIDE_SPAN
         strengths = choose_strengths(Cs, least, least * span)
         parts = [list(_follow(problem, strengths, tol)) for problem in problems]
-    solutions = [proximal_newton.join(list(outputs)) for outputs in zip(*parts, strict=True)]
+    solutions = [join(list(outputs)) for outputs in zip(*parts, strict=True)]
     return Path(strengths, l1_ratio, tuple(solutions))
 
 
@@ -139,4 +140,4 @@ def _follow(problem: Penalised, Cs: Array, tol: float) -> Iterator[Solution]:
             found = proximal_newton.follow(problem, found, later, ahead)
         found = proximal_newton.proceed(later, found, tol)
         problem = later
-        yield proximal_newton.finish(later, found, time.perf_counter() - began)
+        yield finish(later, found, time.perf_counter() - began)

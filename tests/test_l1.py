@@ -326,6 +326,16 @@ def test_a_weak_penalty_on_many_words_ends():
     assert got.objective <= theirs + np.abs(other.coef_).sum() / C
 
 
+def test_hardly_any_penalty_on_separated_rows_takes_few_passes():
+    """The penalty falls by steps; a working set that moves nothing is not opened again."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3000))
+    y = (X[:, :5].sum(axis=1) > 0) * 1.0
+    got = fit(rows_of(X, y), SigmoidLoss(1), C=1e8, l1_ratio=1.0)
+    assert got.status == "optimal"
+    assert got.passes < 300
+
+
 def test_wide_dense_rows_are_summed(monkeypatch):
     """A product with dense rows costs a good part of a Hessian, and hundreds would be needed."""
 

@@ -103,14 +103,15 @@ def come_near(problem: Penalised) -> Round:
 
 
 def solve_roughly(problem: Penalised, found: Round) -> Round:
-    """Rounds until F is about a hundredth above its minimum."""
-    for _ in range(MOST_ROUNDS):
+    """Rounds until F is about a hundredth above its minimum, or a new working set moves nothing."""
+    for k in range(MOST_ROUNDS):
         until = math.sqrt(2 * ROUGH * problem.value(found.evaluation, found.theta))
         state = descend(found.part, found.state, until)
         passes = found.passes + 1
         found = look(problem, found.part, state, found, passes, found.history)
         outside = violations(problem, found)
-        if found.state.stuck or potential(problem, found, outside) <= until**2:
+        settled = state.stuck or (k > 0 and state.steps == 0)
+        if settled or potential(problem, found, outside) <= until**2:
             break
         found = widen(problem, found, outside)
     return replace(found, passes=found.passes + found.state.passes)

@@ -297,7 +297,8 @@ def test_products_end_where_sums_do(monkeypatch, l1_ratio):
     X, y = draw_words(3, 3000, 4000, 40)
     found = []
     for products in (0, np.inf):
-        monkeypatch.setattr(proximal_step, "PRODUCTS", products)
+        for name in ("PRODUCTS", "FEW_PRODUCTS"):
+            monkeypatch.setattr(proximal_step, name, products)
         block = Block(SparseFeatures(X), y[None], np.ones(len(y)))
         found.append(fit(MemoryRows(block), SigmoidLoss(1), C=2.0, l1_ratio=l1_ratio))
     applied, summed = found

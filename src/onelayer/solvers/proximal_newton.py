@@ -40,6 +40,7 @@ Watch = Callable[[Progress], None]
 SMALL = 600  # parameters that are worked on all at once; beyond, a working set
 # Columns that join a working set at most: so many, or a share of those held.
 FIRST, SHARE = 256, 1.0
+FIRST_RIDGE, SHARE_RIDGE = 4096, 2.0  # where products are few and columns cost little
 FIRST_NEXT, SHARE_NEXT = 64, 0.1  # under the next strength, where most are held already
 SHARE_APPLIED = 0.6  # where the Hessian is never summed
 NEAR = 0.1  # a working set is solved to this share of what stands outside
@@ -152,7 +153,14 @@ def steepness(problem: Penalised, evaluation: Evaluation, theta: Array) -> Array
     return np.asarray(np.abs(slopes).max(axis=0) - problem.kappa[:-1])
 
 
-def join_columns(theta: Array, above: Array, first: int = FIRST, share: float = SHARE) -> Array:
+def join_steepest(problem: Penalised, theta: Array, above: Array) -> Array:
+    """The columns of a working set at one strength."""
+    if math.isfinite(problem.objective.C) and is_applied(problem):
+        return join_columns(theta, above, FIRST_RIDGE, SHARE_RIDGE)
+    return join_columns(theta, above, FIRST, SHARE)
+
+
+def join_columns(theta: Array, above: Array, first: int, share: float) -> Array:
     """The columns that are not 0, and of the steepest with `above` over 0 a share as many."""
     held = (theta[:, :-1] != 0).any(axis=0)
     most = max(first, int(share * held.sum()))
@@ -182,7 +190,7 @@ def first_round(problem: Penalised, theta: Array, cold: bool) -> Round:
 def open_first(problem: Penalised, theta: Array, evaluation: Evaluation) -> Round:
     """A round over the steepest columns at theta."""
     dual = duality.know_nothing(problem)
-    columns = join_columns(theta, steepness(problem, evaluation, theta))
+    columns = join_steepest(problem, theta, steepness(problem, evaluation, theta))
     return open_columns(problem, theta, columns, evaluation, dual, 1, ())
 
 
@@ -309,7 +317,7 @@ def potential(problem: Penalised, found: Round, outside: Array) -> float:
 
 def widen(problem: Penalised, found: Round, outside: Array) -> Round:
     """Let the columns join that exceed their penalty most; those that are 0 and idle leave."""
-    columns = join_columns(found.theta, outside)
+    columns = join_steepest(problem, found.theta, outside)
     passes = found.passes + found.state.passes
     return open_columns(
         problem, found.theta, columns, found.evaluation, found.dual, passes, found.history

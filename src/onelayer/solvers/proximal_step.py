@@ -26,7 +26,7 @@ Array = NDArray[Any]
 
 SAMPLE_SHARE = 10
 ROWS_PER_PARAMETER = 20  # with fewer rows than this a parameter, a sample is a poor guide
-LARGEST_SUMMED = 600  # parameters whose Hessian is summed
+LARGEST_SUMMED, FEW_SUMMED = 600, 200  # parameters whose Hessian is summed; with an L2 part
 SHARP = 0.05  # of the decrement is left by a step with a Hessian of its own, until one has shown
 TELLING = 100  # times rounding: a change of the slopes that bends the Hessian is above this
 SHORTEST = 1e-9
@@ -38,7 +38,7 @@ LEVEL = 1e-13  # share of the objective that rounding may add to it along a step
 # two values of a row in a dense Hessian, in one of many columns, and in a sparse one; a place
 PASS, ROW, VALUE, DENSE, DENSE_WIDE, SPARSE = 2e-4, 2e-8, 2e-9, 1e-10, 3e-11, 5e-9
 FILL = 3e-9
-PRODUCTS = 60  # that a step takes where the Hessian is applied
+PRODUCTS, FEW_PRODUCTS = 60, 15  # that a step takes where the Hessian is applied; with an L2 part
 
 
 class State(NamedTuple):
@@ -163,18 +163,20 @@ def price_hessian(problem: Penalised, held: int = 0) -> float:
 def is_applied(problem: Penalised) -> bool:
     """Whether the Hessian is applied: a sum over sparse rows and its factor would take longer.
 
-    Along what a softmax's classes share nothing bounds how many products that takes.
+    An L2 part bounds how many products that takes. Along what a softmax's classes share nothing
+    does.
     """
     objective = problem.objective
+    bounded = math.isfinite(objective.C)
+    least, products = (FEW_SUMMED, FEW_PRODUCTS) if bounded else (LARGEST_SUMMED, PRODUCTS)
     in_memory = isinstance(objective.rows.block, Block)
-    if objective.size <= LARGEST_SUMMED or objective.n_outputs > 1 or not in_memory:
+    if objective.size <= least or objective.n_outputs > 1 or not in_memory:
         return False
     features = objective.rows.block.features
-    pairs = SPARSE * features.row_values**2
-    size = objective.size
+    pairs, size = SPARSE * features.row_values**2, objective.size
     summed = objective.rows.n_rows * pairs + FILL * size**2 + size**3 / 3 / FACTOR_FLOPS
     is_sparse = pairs < DENSE_WIDE * features.n_columns**2
-    return is_sparse and summed > PRODUCTS * time_pass(problem)
+    return is_sparse and summed > products * time_pass(problem)
 
 
 def time_pass(problem: Penalised) -> float:

@@ -47,10 +47,17 @@ def suits(rows: MemoryRows, loss: Loss) -> bool:
     """Whether the rows are dense, few, in memory, and have one sigmoid output."""
     features = rows.block.features
     return (
-        isinstance(rows.block, Block)
+        is_small(rows)
         and isinstance(features, DenseFeatures)
         and isinstance(loss, SigmoidLoss)
         and loss.n_outputs == 1
+    )
+
+
+def is_small(rows: MemoryRows) -> bool:
+    """Whether the rows, written out, are in memory, few and narrow."""
+    return (
+        isinstance(rows.block, Block)
         and 0 < rows.n_columns <= MOST_COLUMNS
         and rows.n_rows * rows.n_columns <= MOST_VALUES
     )

@@ -47,7 +47,7 @@ NEAR = 0.1  # a working set is solved to this share of what stands outside
 MOST_ROUNDS = 200
 WEAK = 300.0  # times weaker than one that leaves out all columns: a penalty to come near by steps
 JUMP = 3.0  # times that the penalty falls at once
-ROUGH = 0.01
+ROUGH = 0.01  # of the objective may be left before it falls on
 
 
 def solve(

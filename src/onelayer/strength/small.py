@@ -6,13 +6,15 @@ plain sailing is left to the general path.
 """
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 
-from onelayer.loss import Loss
+from onelayer.features.dense import DenseFeatures
+from onelayer.loss import Loss, SigmoidLoss
 from onelayer.network import margin_slopes
 from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import direct
@@ -166,11 +168,22 @@ def start_small(
     rows: MemoryRows, loss: Loss, fit_intercept: bool, copies: Array
 ) -> SmallPath | None:
     """The path of a small table; None where the rows are no such table."""
+    one = isinstance(loss, SigmoidLoss) and loss.n_outputs == 1
+    rows = _spread_out(rows) if one else rows
     if not direct.suits(rows, loss) or not 0 < rows.n_columns < rows.n_rows:
         return None
     with np.errstate(all="ignore"):
         problem = direct.standardise(rows, 1.0, fit_intercept, NEAR)
     return None if problem is None else SmallPath(problem, rows, loss, fit_intercept, copies)
+
+
+def _spread_out(rows: MemoryRows) -> MemoryRows:
+    """Few rows of another layout as dense ones: the same numbers choose the same C."""
+    block, p = rows.block, rows.n_columns
+    if not direct.is_small(rows) or isinstance(block.features, DenseFeatures):
+        return rows
+    X = np.ascontiguousarray(block.features.linear(np.eye(p)).T)
+    return MemoryRows(replace(block, features=DenseFeatures(X)), rows.n_jobs)
 
 
 def _change_penalty(fit: Fit, root: Array, more: Array) -> Base | None:

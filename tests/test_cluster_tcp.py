@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -142,6 +143,19 @@ def test_a_worker_of_another_version_is_named_and_the_death_of_all_said(
             ClusterRows.from_partitions(far, PARTITIONS)
 
 
+def test_a_worker_that_says_nothing_is_named(scheduler, monkeypatch):
+    _, _, address, worker = scheduler
+    monkeypatch.setattr(cluster, "ANSWER", 1.0)
+    with cluster.connect(address) as far:
+        far.wait_for_workers(1, timeout=30)
+        worker.send_signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(InputError, match=r"worker tcp://.* does not answer within 1 sec"):
+                ClusterRows.from_partitions(far, PARTITIONS)
+        finally:
+            worker.send_signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize("address", ["local:none", "local:0", "nowhere", "tcp://127.0.0.1:9"])
 def test_an_address_that_is_none_is_refused(address, monkeypatch):
     monkeypatch.setattr(cluster, "PATIENCE", 1.0)
@@ -151,18 +165,28 @@ def test_an_address_that_is_none_is_refused(address, monkeypatch):
     assert time.monotonic() - began < 30
 
 
+def test_a_client_that_does_not_start_is_closed():
+    """Left to the garbage collector it would be closed while another holds the lock it needs."""
+    before = set(threading.enumerate())
+    for address, said in [("nowhere", "missing port number"), ("tls://127.0.0.1:9", "TLS expects")]:
+        with pytest.raises(InputError, match=f"no scheduler answers at {address}: {said}"):
+            cluster.connect(address).__enter__()
+        assert set(threading.enumerate()) <= before
+
+
 def test_a_machine_too_busy_to_start_dask_is_tried_again_and_said(monkeypatch):
     """Dask asserts, without a word, that its own thread begins within 10 seconds."""
     import distributed
 
     starts, client = [], distributed.Client
 
-    def make(*args, **options):
-        starts.append(args)
+    def start(self, **options):
+        starts.append(self)
         assert len(starts) == 2
-        return client(*args, **options)
+        begin(self, **options)
 
-    monkeypatch.setattr(distributed, "Client", make)
+    begin = client.start
+    monkeypatch.setattr(client, "start", start)
     monkeypatch.setattr(cluster, "PATIENCE", 1.0)
     with pytest.raises(InputError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
         cluster.connect("tcp://127.0.0.1:9").__enter__()

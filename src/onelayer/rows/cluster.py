@@ -30,6 +30,7 @@ FAN = 8  # sums that are added in one place
 PATIENCE = 20.0  # seconds without a worker, or without a word of the scheduler, before giving up
 CHECK = 2.0  # seconds between looks at both
 SUSPECTS = 0.5  # seconds until all partitions are known that met every death
+ANSWER = 120.0  # seconds in which a worker imports this package, on a busy machine
 STARTS = 2  # of Dask, which waits 10 seconds for each
 EXTRA = "this needs Dask: pip install 'onelayer[dask]'"
 
@@ -151,7 +152,7 @@ def connect(address: str) -> Iterator[Any]:
     """
     try:
         import dask
-        from distributed import Client, LocalCluster
+        from distributed import LocalCluster
     except ImportError:
         raise InputError(EXTRA) from None
     kind, _, count = address.partition(":")
@@ -171,16 +172,37 @@ def connect(address: str) -> Iterator[Any]:
         with (
             patient,
             _start(partial(LocalCluster, **options)) as cluster,
-            _start(partial(Client, cluster)) as client,
+            _start(partial(_make_client, cluster)) as client,
         ):
             yield client
         return
     try:
-        client = _start(partial(Client, address, timeout=PATIENCE))
-    except (OSError, ValueError) as error:
+        client = _start(partial(_make_client, address, timeout=PATIENCE))
+    except (OSError, ValueError, TypeError) as error:  # the last: TLS that is not set up here
         raise InputError(f"no scheduler answers at {address}: {error}") from None
     with client:
         yield client
+
+
+def _make_client(address: Any, **options: Any) -> Any:
+    from distributed import Client
+
+    class Started(Client):
+        """A client that is closed at once where it does not start.
+
+        Dask leaves it to the garbage collector, which may come to it while the next client starts
+        and holds the lock that both need: that one then waits for itself.
+        """
+
+        def start(self: Any, **options: Any) -> None:
+            try:
+                Client.start(self, **options)
+            except BaseException:
+                self.close()
+                raise
+
+    made: Any = Started
+    return made(address, **options)
 
 
 def _start(make: Callable[[], Any]) -> Any:
@@ -224,16 +246,21 @@ def _ask_versions(client: Any) -> dict[str, Any]:
     address, began = client.scheduler.address, time.monotonic()
     while True:
         try:
-            client.wait_for_workers(1, timeout=PATIENCE)
-            found = client.run(own_versions, on_error="return")
-        except (OSError, TimeoutError) as error:
-            if isinstance(error, TimeoutError) and client.status == "running":
-                raise InputError(f"{address} has no workers: start some") from None
-            raise InputError(f"the scheduler at {address} does not answer: {error}") from None
+            found = client.sync(_run_on_each, client)
+        except OSError as error:  # a `TimeoutError` is one
+            raise InputError(f"the scheduler at {address} does not answer: {error!r}") from None
+        waited = time.monotonic() - began > PATIENCE
+        if waited and not found:
+            raise InputError(f"{address} has no workers: start some")
+        silent = [each for each, said in found.items() if isinstance(said, TimeoutError)]
+        if silent:
+            raise InputError(
+                f"worker {silent[0]} does not answer within {ANSWER:g} seconds: start it again"
+            )
         # One that dies as it is asked has not answered.
         answers = {each: said for each, said in found.items() if not isinstance(said, OSError)}
-        if answers or time.monotonic() - began > PATIENCE:
-            return answers or dict(found)
+        if answers or waited:
+            return answers or found
         time.sleep(CHECK / 4)
 
 
@@ -283,6 +310,18 @@ def require_versions(worker: str, theirs: dict[str, str], ours: dict[str, str]) 
                 f"worker {worker} has {name} {theirs.get(name)}, and here it is {own}: install "
                 f"the same version everywhere"
             )
+
+
+async def _run_on_each(client: Any) -> dict[str, Any]:
+    """By worker: its versions, or what went wrong; a `TimeoutError` where it says nothing."""
+
+    async def ask(worker: str) -> Any:
+        answer = client.run(own_versions, workers=[worker], on_error="return")
+        return (await asyncio.wait_for(answer, ANSWER))[worker]
+
+    said = await asyncio.wait_for(client.scheduler.identity(n_workers=-1), PATIENCE)
+    answers = await asyncio.gather(*map(ask, said["workers"]), return_exceptions=True)
+    return dict(zip(said["workers"], answers, strict=True))
 
 
 async def _gather(client: Any, futures: list[Any]) -> list[Any]:

@@ -22,6 +22,7 @@ from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import (
     costs,
     direct,
+    duality,
     extended,
     gradient_descent,
     gram,
@@ -33,6 +34,7 @@ from onelayer.solvers import (
 )
 from onelayer.solvers.descent import Descent
 from onelayer.solvers.penalised import split_outputs
+from onelayer.solvers.second_order import MESSAGES
 from onelayer.solvers.solution import Progress, Solution, is_low, is_settled
 
 SOLVERS = ("auto", "newton", "newton_cg", "gram", "gradient_descent")
@@ -103,7 +105,7 @@ def fit(
         elif solver == "gradient_descent":
             found = _descend(rows, task.measure(), descent or Descent(), watch, start)
         else:
-            found = _lengthen(task, _minimise(task))
+            found = _prove_gap(task, _lengthen(task, _minimise(task)))
         found = diagnose(task.case(), found)
     rows.drawn = None
     return found
@@ -212,6 +214,20 @@ def _lengthen(task: _Task, found: Solution) -> Solution:
     if more is None or not better:
         return found
     return found.then(more)
+
+
+def _prove_gap(task: _Task, found: Solution) -> Solution:
+    """Where a weak penalty leaves no bound from the Hessian, that of the dual problem."""
+    if not math.isfinite(task.C) or found.status not in ("stalled", "rounding") or is_low(found):
+        return found
+    where = task.where or measure_columns(task.rows, task.fit_intercept)
+    rows, where = shift_rows(task.rows, where)
+    problems = split_outputs(rows, task.loss, where, task.C, 0.0)
+    proved = replace(found, certificate=duality.certify(problems, found.W, found.b))
+    if not proved.certificate.gap < found.certificate.gap:
+        return found
+    status = "rounding" if is_low(proved) else found.status
+    return replace(proved, status=status, message=MESSAGES[status], passes=found.passes + 1)
 
 
 def _is_wide(task: _Task) -> bool:

@@ -7,12 +7,14 @@ they may depend on each other, and outnumber the rows. Derived in docs/mathemati
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onelayer.certificate import Certificate, combine
 from onelayer.objective import Evaluation
 from onelayer.solvers.penalised import Penalised
 
@@ -70,6 +72,25 @@ def measure(problem: Penalised, evaluation: Evaluation, theta: Array) -> Dual:
     gap, shrink = min((bound(c), c) for c in {shrunk, 1.0 if (ridge > 0).all() else shrunk})
     radius = np.sqrt(objective.where.weight * gap / 2)
     return Dual(gap, rounding, shrink * reach + radius < kappa)
+
+
+def certify(problems: Iterable[Penalised], W: Array, b: Array) -> Certificate:
+    """What is proved of the outputs' parameters W (outputs, p) and b (outputs, 1): the gap alone.
+
+    One pass. It needs no Hessian, so it holds where a weak penalty leaves none to speak of.
+    """
+    parts, done = [], 0
+    for problem in problems:
+        own = slice(done, done + problem.objective.n_outputs)
+        done = own.stop
+        theta = problem.objective.where.from_parameters(W[own], b[own])
+        theta[:, problem.objective.where.frozen] = 0
+        found = measure(problem, problem.objective.evaluate(theta), theta)
+        parts.append(Certificate(found.gap, math.inf, "duality", found.rounding, _NO_RHO))
+    return combine(parts)
+
+
+_NO_RHO = "the penalty is so weak that the optimum is too many standard errors away for a bound"
 
 
 def _turn(problem: Penalised, e: Array) -> tuple[float, Array]:

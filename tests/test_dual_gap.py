@@ -20,10 +20,11 @@ def test_the_gap_is_proved_and_holds_in_80_bit_numbers(layout):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = OneLayerClassifier(C=C).fit(layout(X), y).solution_
-    assert found.status == "rounding" and found.certificate.kind == "duality"
+    assert found.status == "rounding"
+    assert found.certificate.kind == "duality"
     assert found.certificate.gap <= 1e-8 * found.objective
     F, least = bound(X, y, found.W, found.b)
-    assert F == pytest.approx(found.objective, rel=1e-9)
+    assert pytest.approx(found.objective, rel=1e-9) == F
     assert F - least <= 2 * found.certificate.gap
 
 

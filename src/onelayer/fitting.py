@@ -43,7 +43,6 @@ SOLVERS = ("auto", "newton", "newton_cg", "gram", "gradient_descent")
 # products with vectors are cheaper.
 LARGEST_FACTORED = 1500
 LARGEST_SUMMED = 12_000  # 1.2 GB, where rows are far away and each further pass over them dear
-MANY_COLUMNS = 4  # times the rows, from which the rows' products are the smaller problem
 ENOUGH = 100  # an end by rounding within so many tol is left as it is
 
 Watch = Callable[[Progress], None]
@@ -236,8 +235,6 @@ def _is_wide(task: _Task) -> bool:
     if task.solver not in ("auto", "gram") or not wide.suits(rows, task.loss, task.C):
         return False
     n, p = rows.n_rows, rows.n_columns
-    if p < LARGEST_FACTORED and n * MANY_COLUMNS >= p:
-        return task.solver == "gram"
     own = min(costs.cost_of_held(n, p, k), costs.cost_of_applied(n, p, k))
     return task.solver == "gram" or own < costs.cost_of_newton_cg(n, p, p, k)
 
@@ -296,8 +293,7 @@ def _choose(objective: Objective) -> Solve:
 
     Rows that are not in memory are passed over whole: there the solver of fewest passes is best.
 
-    Without a penalty only a factored Hessian proves anything. With few parameters a sigmoid's
-    Hessian is factored: the bounds are tighter, and what nearly depends on each other shows.
+    Without a penalty only a factored Hessian proves anything.
     """
     if extended.suits(objective.rows, objective.loss):
         return newton.solve  # no product is worth saving, and a factor stands more
@@ -310,9 +306,9 @@ def _choose(objective: Objective) -> Solve:
     prices: dict[Solve, float] = {}
     if small:
         prices[newton.solve] = costs.cost_of_newton(n, p, values, k, softmax)
-    if not small or (softmax and np.isfinite(objective.C)):
+    if not small or np.isfinite(objective.C):
         prices[newton_cg.solve] = costs.cost_of_newton_cg(n, p, values, k)
-    if gram.is_available(objective) and (not small or n * MANY_COLUMNS < p):
+    if gram.is_available(objective):
         prices[gram.solve] = costs.cost_of_gram(n, p, k)
     return min(prices, key=lambda solve: prices[solve])
 

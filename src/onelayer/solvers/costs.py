@@ -12,7 +12,8 @@ LOGITS = 3e7  # a second, logits that go through an exponential and what follows
 STEPS = 10  # of Newton, from start to end
 PRODUCTS = 80  # with the Hessian, from start to end
 DUAL_STEPS = 5  # of Newton on the dual problem of a wide table,
-DUAL_PRODUCTS = 18  # with as many products where these are made with the table
+DUAL_PRODUCTS = 18  # with as many products where these are made with a table of many columns,
+MORE_PRODUCTS = 50  # and so many more times its rows over its columns
 SPARSE_SHARE = 3  # rows that hold fewer than one in so many values are sparse
 CALL = 5e-5  # seconds, one call of a small product and the bookkeeping around it
 
@@ -54,10 +55,14 @@ def cost_of_bordered(n: int, row_values: int, width: int, levels: int, n_outputs
 def cost_of_newton(n: int, p: int, row_values: int, n_outputs: int, softmax: bool) -> float:
     """Newton's method with the Hessian of all rows, factored.
 
-    A softmax's Hessian is summed for each pair of classes, a product of matrices each.
+    A softmax's Hessian is summed for each pair of classes, a product of matrices each; a sigmoid's
+    is symmetric, and where rows hold few values, the sum of their pairs.
     """
-    pairs = (n_outputs + 1) / 2 if softmax else 1.0
-    summed = pairs * n * n_outputs * float(p) ** 2 * 2 / MATRIX_FLOPS
+    if softmax:
+        summed = (n_outputs + 1) * n * n_outputs * float(p) ** 2 / MATRIX_FLOPS
+    else:
+        each = min(float(p) ** 2 / MATRIX_FLOPS, 2 * float(row_values) ** 2 / SCATTERED_FLOPS)
+        summed = n * n_outputs * each
     factored = cost_of_hessian(0, p, n_outputs, softmax) * 3
     return STEPS * (summed + factored + cost_of_gradient(n, row_values, n_outputs, False))
 
@@ -95,4 +100,5 @@ def cost_of_applied(n: int, p: int, n_outputs: int) -> float:
     >>> cost_of_held(100, 5000, 1) < cost_of_applied(100, 5000, 1)
     True
     """
-    return n_outputs * DUAL_PRODUCTS * cost_of_product(n, p, 1, sparse=False)
+    products = DUAL_PRODUCTS + MORE_PRODUCTS * n / p
+    return n_outputs * products * cost_of_product(n, p, 1, sparse=False)

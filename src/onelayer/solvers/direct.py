@@ -35,7 +35,8 @@ from onelayer.solvers.solution import Progress, Solution
 Array = NDArray[Any]
 
 MOST_VALUES = 1 << 20  # 8 MiB: the standardised copy is of that size, and so is its scratch
-MOST_COLUMNS = 100  # beyond, the machinery is no longer what takes the time
+MOST_COLUMNS = 400  # beyond, a Hessian a step takes longer than products with the rows
+FEW_COLUMNS = 100  # beyond, with fewer rows than that, those are the smaller problem
 MOST_STEPS = 30
 FARTHEST = 4.0  # times the first Newton step: beyond, a discriminant says that rows are separated
 BENT = 0.5  # of a step's length: more of a bend is no small correction
@@ -48,6 +49,7 @@ def suits(rows: MemoryRows, loss: Loss) -> bool:
     features = rows.block.features
     return (
         is_small(rows)
+        and rows.n_columns <= max(FEW_COLUMNS, rows.n_rows)
         and isinstance(features, DenseFeatures)
         and isinstance(loss, SigmoidLoss)
         and loss.n_outputs == 1

@@ -28,7 +28,8 @@ MANY = 15  # products for one equation, beyond which the exact diagonal is worth
 LARGEST = 3000  # parameters whose Hessian is factored as a whole: 72 MB
 ROWS_AT_A_TIME = 512
 FAR_APART = 1e2  # curvature over penalty beyond which columns' scales matter
-WIDEST_BLOCK = 800  # columns: beyond, a class's own block costs more than it saves
+WIDEST_BLOCK = 800  # columns: beyond, a class's own block costs more than it saves,
+WIDEST_ALONE = 1500  # and where there is but one output
 ROWS_PER_PARAMETER = 1.5  # rows that such matrices are summed over
 FEWEST_ROWS = 1000
 
@@ -53,7 +54,11 @@ def choose_preconditioner(
 def _has_blocks(kept: KeptRows) -> bool:
     objective = kept.objective
     whole = kept.softmax and objective.size <= LARGEST
-    return whole or objective.width - 1 <= WIDEST_BLOCK
+    return whole or objective.width - 1 <= _widest_block(objective)
+
+
+def _widest_block(objective: Objective) -> int:
+    return WIDEST_ALONE if objective.n_outputs == 1 else WIDEST_BLOCK
 
 
 def factor_some_rows(kept: KeptRows, terms: Terms, products: int) -> Preconditioner | None:
@@ -67,7 +72,7 @@ def factor_some_rows(kept: KeptRows, terms: Terms, products: int) -> Preconditio
         m = min(n, max(FEWEST_ROWS, int(ROWS_PER_PARAMETER * objective.size)))
         if spent > cost_of_hessian(m, p, k, softmax=True):
             return invert_hessian(kept, terms, m)
-    elif p <= WIDEST_BLOCK:
+    elif p <= _widest_block(objective):
         m = min(n, max(FEWEST_ROWS, int(4 * ROWS_PER_PARAMETER * p)))
         if spent > cost_of_blocks(m, p, k):
             return invert_blocks(kept, terms, m)

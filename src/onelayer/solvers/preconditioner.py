@@ -1,6 +1,7 @@
 """Rough inverses of the Hessian that make conjugate gradients quick."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from onelayer.objective import Objective
 from onelayer.solvers.bordered import factor_bordered
 from onelayer.solvers.costs import (
     SPARSE_SHARE,
+    STREAMED_FLOPS,
     cost_of_blocks,
     cost_of_bordered,
     cost_of_hessian,
@@ -25,13 +27,24 @@ Array = NDArray[Any]
 Preconditioner = Callable[[Array], Array]
 
 MANY = 15  # products for one equation, beyond which the exact diagonal is worth a pass
-LARGEST = 3000  # parameters whose Hessian is factored as a whole: 72 MB
+LARGEST = 5000  # parameters whose Hessian is factored as a whole: 72 MB
 ROWS_AT_A_TIME = 512
 FAR_APART = 1e2  # curvature over penalty beyond which columns' scales matter
 WIDEST_BLOCK = 800  # columns: beyond, a class's own block costs more than it saves,
 WIDEST_ALONE = 1500  # and where there is but one output
 ROWS_PER_PARAMETER = 1.5  # rows that such matrices are summed over
 FEWEST_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Factored:
+    """A rough inverse of so many values, each of which is read once to apply it."""
+
+    apply: Preconditioner
+    values: int
+
+    def __call__(self, r: Array) -> Array:
+        return self.apply(r)
 
 
 def choose_preconditioner(
@@ -45,7 +58,7 @@ def choose_preconditioner(
         return _choose_bordered(kept, terms, current, products)
     if current is None:
         return invert_diagonal(kept, terms, exact=False)
-    better = factor_some_rows(kept, terms, products)
+    better = factor_some_rows(kept, terms, current, products)
     if better is None and products > MANY and not _has_blocks(kept):
         better = invert_diagonal(kept, terms, exact=True)
     return current if better is None else better
@@ -61,13 +74,17 @@ def _widest_block(objective: Objective) -> int:
     return WIDEST_ALONE if objective.n_outputs == 1 else WIDEST_BLOCK
 
 
-def factor_some_rows(kept: KeptRows, terms: Terms, products: int) -> Preconditioner | None:
+def factor_some_rows(
+    kept: KeptRows, terms: Terms, current: Preconditioner, products: int
+) -> Preconditioner | None:
     """The Hessian of some rows factored where it is small, or each class's own block of it; None
-    where neither is small, or `products` have not yet cost as much."""
+    where neither is small, or `products` and the current inverse with each have not yet cost as
+    much."""
     objective, features = kept.objective, kept.rows.block.features
     n, p, k = kept.rows.n_rows, objective.width - 1, objective.n_outputs
     is_sparse = SPARSE_SHARE * features.row_values < p
-    spent = products * cost_of_product(n, features.row_values, k, is_sparse)
+    applied = 2 * current.values / STREAMED_FLOPS if isinstance(current, Factored) else 0.0
+    spent = products * (cost_of_product(n, features.row_values, k, is_sparse) + applied)
     if kept.softmax and objective.size <= LARGEST:
         m = min(n, max(FEWEST_ROWS, int(ROWS_PER_PARAMETER * objective.size)))
         if spent > cost_of_hessian(m, p, k, softmax=True):
@@ -173,7 +190,9 @@ def invert_blocks(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
         return invert_rough(_standardise(objective, _border(features, q[own])))
 
     stacked = np.stack(kept.rows.run(invert_own, range(len(q))))
-    return lambda r: np.asfortranarray(np.matmul(stacked, r[:, :, None])[:, :, 0])
+    return Factored(
+        lambda r: np.asfortranarray(np.matmul(stacked, r[:, :, None])[:, :, 0]), stacked.size
+    )
 
 
 def invert_hessian(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
@@ -192,7 +211,7 @@ def invert_hessian(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
         H[np.diag_indices(len(H))] += added
         root, failed = linalg.lapack.dpotrf(H, lower=1, overwrite_a=1)
         if not failed:
-            return lambda r: _solve_with(root, level, r)
+            return Factored(lambda r: _solve_with(root, level, r), root.size)
     return invert_diagonal(kept, terms, exact=True)
 
 

@@ -139,7 +139,7 @@ class Weights:
 
     def learn(self, stand: Stand, steps: int) -> "tuple[Weights, int]":
         """See `Space`."""
-        better = factor_some_rows(self.kept, stand.terms, steps)
+        better = factor_some_rows(self.kept, stand.terms, self.precondition, steps)
         if better is None and self.renewed:
             better = choose_preconditioner(self.kept, stand.terms, self.precondition, steps)
         if better is None or better is self.precondition:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -211,7 +212,7 @@ def invert_hessian(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
         H[np.diag_indices(len(H))] += added
         root, failed = linalg.lapack.dpotrf(H, lower=1, overwrite_a=1)
         if not failed:
-            return Factored(lambda r: _solve_with(root, level, r), root.size)
+            return Factored(partial(_solve_with, root, level), root.size)
     return invert_diagonal(kept, terms, exact=True)
 
 

@@ -48,9 +48,9 @@ def _draw(name: str, kind: str, aim: float, draw: Callable[[], Problem]) -> Task
     return Task(name, kind, lambda folder: draw(), aim=aim)
 
 
-def _draw_small(name: str, aim: float, draw: Callable[[], Problem]) -> Task:
+def _draw_small(name: str, aim: float, draw: Callable[[], Problem], kind: str = "small") -> Task:
     """A table of which the whole call counts, from arrays to the answer."""
-    return _draw(name, "small", aim, lambda: replace(draw(), whole=True))
+    return _draw(name, kind, aim, lambda: replace(draw(), whole=True))
 
 
 def _read_with(task: Task, name: str, l1_ratio: float, path: bool, scale: bool) -> Task:
@@ -86,6 +86,9 @@ _PLAIN = (
     _draw_small("small-1k-20-unpenalised", 2, lambda: normal(1000, 20, C=float("inf"))),
     _CANCER,
     _draw_small("small-5k-50", 2, lambda: normal(5000, 50)),
+    _draw_small("middling-1k-200", 1, lambda: normal(1000, 200), "middling, dense"),
+    _draw_small("middling-3k-800", 1, lambda: normal(3000, 800), "middling, dense"),
+    _draw_small("middling-300-900", 1, lambda: normal(300, 900), "middling, dense"),
     _draw("dense-100-5k", "wide dense", 3, lambda: normal(100, 5000)),
     _draw("dense-2k-20k", "wide dense", 3, lambda: normal(2000, 20_000)),
     _draw("digits", "many classes", 3, real.load_digits),

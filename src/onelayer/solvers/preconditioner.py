@@ -35,6 +35,7 @@ WIDEST_BLOCK = 800  # columns: beyond, a class's own block costs more than it sa
 WIDEST_ALONE = 1500  # and where there is but one output
 ROWS_PER_PARAMETER = 1.5  # rows that such matrices are summed over
 FEWEST_ROWS = 1000
+EAGER = 4  # times what products have cost: the first such matrix saves more than they tell
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,11 @@ def factor_some_rows(
     objective, features = kept.objective, kept.rows.block.features
     n, p, k = kept.rows.n_rows, objective.width - 1, objective.n_outputs
     is_sparse = SPARSE_SHARE * features.row_values < p
-    applied = 2 * current.values / STREAMED_FLOPS if isinstance(current, Factored) else 0.0
-    spent = products * (cost_of_product(n, features.row_values, k, is_sparse) + applied)
+    product = cost_of_product(n, features.row_values, k, is_sparse)
+    if isinstance(current, Factored):
+        spent = products * (product + 2 * current.values / STREAMED_FLOPS)
+    else:
+        spent = EAGER * products * product
     if kept.softmax and objective.size <= LARGEST:
         m = min(n, max(FEWEST_ROWS, int(ROWS_PER_PARAMETER * objective.size)))
         if spent > cost_of_hessian(m, p, k, softmax=True):
@@ -187,10 +191,18 @@ def invert_blocks(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
     drawn, scale = _draw(curvature.sum(axis=0), m)
     features, q = _take(kept, drawn), curvature[:, drawn] * scale
 
-    def invert_own(own: int) -> Array:
-        return invert_rough(_standardise(objective, _border(features, q[own])))
+    def sum_some(rows: slice, own: int = 0) -> Array:
+        return _border(features.rows(rows.start, rows.stop), q[own, rows])
 
-    stacked = np.stack(kept.rows.run(invert_own, range(len(q))))
+    def invert_own(own: int) -> Array:
+        return invert_rough(_standardise(objective, sum_some(slice(0, len(drawn)), own)))
+
+    if len(q) == 1:  # two threads may share its rows
+        half = len(drawn) // 2
+        first, second = kept.rows.run(sum_some, [slice(0, half), slice(half, len(drawn))])
+        stacked = invert_rough(_standardise(objective, first + second))[None]
+    else:
+        stacked = np.stack(kept.rows.run(invert_own, range(len(q))))
     return Factored(
         lambda r: np.asfortranarray(np.matmul(stacked, r[:, :, None])[:, :, 0]), stacked.size
     )

@@ -10,7 +10,14 @@ from onelayer.loss import SigmoidLoss, SoftmaxLoss
 from onelayer.network import margin_terms
 from onelayer.objective import Objective
 from onelayer.rows.memory import MemoryRows
-from onelayer.solvers.standardised import StandardisedObjective, copy_standardised
+from onelayer.solvers.standardised import (
+    StandardisedObjective,
+    StandardisedSoftmax,
+    copy_softmax,
+    copy_standardised,
+)
+
+SUMS = ("value", "loss", "gradient", "miss", "least_curvature", "least_margin", "hessian")
 
 
 def make(dtype, fit_intercept, C=0.7, n=80, p=6):
@@ -53,7 +60,7 @@ def test_what_a_pass_says_is_the_same():
     _, _, _, plain = make(np.float64, True)
     theta = np.where(plain.where.frozen, 0, np.random.default_rng(2).normal(size=(1, 7)))
     a, b = (each.evaluate(theta, hessian=True) for each in (plain, copy_standardised(plain)))
-    for name in ("value", "loss", "gradient", "miss", "least_curvature", "least_margin", "hessian"):
+    for name in SUMS:
         expected = getattr(a, name)
         level = 1e-9 * np.abs(expected).max()  # the plain tiles carry a centre along
         np.testing.assert_allclose(getattr(b, name), expected, rtol=1e-9, atol=level)
@@ -78,9 +85,30 @@ def test_another_strength_is_another_penalty():
     assert plain.C == 0.7
 
 
-def test_several_classes_are_left_as_they_are():
-    X = np.random.default_rng(0).normal(size=(30, 3))
-    y = np.arange(30)[None] % 3 * 1.0
-    rows = MemoryRows(Block(DenseFeatures(X), y, np.ones(30)))
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_several_classes_are_summed_the_same(dtype, fit_intercept):
+    X, y, s, binary = make(dtype, fit_intercept)
+    labels = np.random.default_rng(4).integers(0, 3, size=(1, len(y))) * 1.0
+    rows = MemoryRows(Block(DenseFeatures(X.astype(dtype)), labels, s))
+    rows, where = shift_rows(rows, binary.where)
+    plain = Objective(rows, SoftmaxLoss(3), 0.7, where)
+    copied = copy_softmax(plain)
+    assert isinstance(copied, StandardisedSoftmax)
+    theta = np.where(where.frozen, 0, np.random.default_rng(5).normal(size=(3, 7)))
+    a, b = (each.evaluate(theta, hessian=True) for each in (plain, copied))
+    for name in SUMS:
+        expected = getattr(a, name)
+        level = 1e-9 * np.abs(expected).max()
+        np.testing.assert_allclose(getattr(b, name), expected, rtol=1e-9, atol=level, err_msg=name)
+    np.testing.assert_allclose(b.bias_curvature, a.bias_curvature, rtol=1e-9, atol=1e-9)
+    assert copied.evaluate(theta).hessian is None
+
+
+def test_many_rows_are_left_as_they_are():
+    X = np.random.default_rng(0).normal(size=(30_000, 3))
+    y = np.arange(len(X))[None] % 3 * 1.0
+    rows = MemoryRows(Block(DenseFeatures(X), y, np.ones(len(X))))
     plain = Objective(rows, SoftmaxLoss(3), 1.0, measure_columns(rows, True))
+    assert copy_softmax(plain) is plain
     assert copy_standardised(plain) is plain

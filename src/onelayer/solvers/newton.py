@@ -17,6 +17,7 @@ from onelayer.solvers import second_order
 from onelayer.solvers.factor import Factor, factor, flat_directions
 from onelayer.solvers.second_order import EPS, Method, Point, Watch, penalised_length, rounding
 from onelayer.solvers.solution import Solution
+from onelayer.solvers.standardised import copy_softmax
 
 Array = NDArray[Any]
 
@@ -39,6 +40,7 @@ def solve(
     start: (n_outputs, p + 1) in the objective's coordinates; by default the base rate.
     watch: told the `Progress` after each step.
     """
+    objective = copy_softmax(objective)
     if start is None:
         start = objective.start()
     first = second_order.solve(NEWTON, objective, tol, start, watch)
@@ -69,8 +71,11 @@ def measure(
 ) -> tuple[tuple[Point, ...], int]:
     """Factor each group's Hessian; its Newton step and decrement. Takes no pass."""
     assert evaluation.hessian is not None
+    # A distance of over one standard error ends no fit: from there no bound of m is asked for.
+    far = max(1.0, tol**2) if tol and np.isfinite(objective.C) else math.inf
     points = [
-        _measure_group(objective, theta, evaluation, k, H) for k, H in enumerate(evaluation.hessian)
+        _measure_group(objective, theta, evaluation, k, H, far)
+        for k, H in enumerate(evaluation.hessian)
     ]
     return tuple(points), 0
 
@@ -79,8 +84,9 @@ NEWTON = Method("newton", _evaluate, measure, exact=True, kind="factored")
 
 
 def _measure_group(
-    objective: Objective, theta: Array, evaluation: Evaluation, k: int, H: Array
+    objective: Objective, theta: Array, evaluation: Evaluation, k: int, H: Array, far: float
 ) -> Point:
+    """`far`: a squared decrement beyond which nothing is to be proved."""
     g, common, apart = evaluation.gradient[k], np.zeros(objective.size), 0.0
     if isinstance(objective.loss, SoftmaxLoss):
         H, common = add_gauge(objective, H), np.tile(theta.mean(axis=0), objective.n_outputs)
@@ -91,12 +97,12 @@ def _measure_group(
     d = d + decomposed.solve(g - H @ d)  # what a matrix of ill condition has left
     residual = g - H @ d
     left = _left_over(objective, evaluation, k, residual, H, decomposed)
-    m = math.inf
-    if math.isfinite(left):
-        m = largest_leverage(objective, evaluation, k, decomposed)
-    else:  # nothing is provable, but there is still a step
-        left = 0.0
+    bounded = math.isfinite(left)
+    left = left if bounded else 0.0  # nothing is provable, but there is still a step
     squared = max(float(g @ d + residual @ d), 0.0) + left + apart
+    m = math.inf
+    if bounded and squared <= far:
+        m = largest_leverage(objective, evaluation, k, decomposed)
     assert evaluation.bias_curvature is not None
     curved = np.diag(evaluation.bias_curvature)
     bias = float(curved[k] if objective.groups > 1 else curved.sum())
@@ -134,7 +140,10 @@ def add_gauge(objective: Objective, H: Array) -> Array:
     n, width = objective.n_outputs, objective.width
     free = ~objective.where.frozen
     level = np.diag(H).reshape(n, width).mean(axis=0)
-    return np.asarray(H + np.kron(np.ones((n, n)) / n, np.diag(np.where(free, level, 0.0))))
+    raised = H.copy()
+    # Element j of every class with element j of every other.
+    np.einsum("ajbj->abj", raised.reshape(n, width, n, width))[:] += np.where(free, level, 0.0) / n
+    return raised
 
 
 def largest_leverage(

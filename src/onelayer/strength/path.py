@@ -15,6 +15,7 @@ from onelayer.rows.memory import MemoryRows
 from onelayer.solvers import second_order
 from onelayer.solvers.newton import NEWTON
 from onelayer.solvers.second_order import State
+from onelayer.solvers.standardised import copy_softmax
 from onelayer.strength.leave_one_out import leave_one_out
 from onelayer.strength.scale import find_range
 
@@ -63,7 +64,7 @@ class Path:
 
     def objective_at(self, C: float) -> Objective:
         """The objective of the same rows at `C`."""
-        return Objective(self.objective.rows, self.objective.loss, C, self.objective.where)
+        return self.objective.under(C)
 
     def find_range(self) -> tuple[float, float]:
         """The least and largest log10 C worth a try."""
@@ -78,7 +79,7 @@ def find_nearest(tried: Iterable[float], C: float) -> float | None:
 def lay_out(rows: MemoryRows, loss: Loss, fit_intercept: bool) -> Objective:
     """The objective of C = 1 over rows shifted where that is needed."""
     shifted, where = shift_rows(rows, measure_columns(rows, fit_intercept))
-    return Objective(shifted, loss, 1.0, where)
+    return copy_softmax(Objective(shifted, loss, 1.0, where))
 
 
 def _approach(objective: Objective, start: Array) -> State:

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from onelayer.blocks import Block
 from onelayer.errors import InputError
 from onelayer.features.dense import DenseFeatures
+from onelayer.features.sparse import SparseFeatures
 from onelayer.fitting import SOLVERS, fit
 from onelayer.loss import SigmoidLoss, SoftmaxLoss
 from onelayer.rows.memory import MemoryRows
@@ -81,3 +83,36 @@ def test_what_moves_no_logit_is_no_part_of_a_start(fit_intercept):
 def test_a_start_that_is_none_is_refused(solver, W, b, word):
     with pytest.raises(InputError, match=word):
         fit(rows_of(20, 2), SigmoidLoss(1), solver=solver, start=(W, b))
+
+
+MIDDLING = {
+    # rows, columns, values a row (None: dense), outputs: the solver that costs least there
+    (400, 200, None, 1): "newton",
+    (120, 400, None, 1): "gram",
+    (120, 400, None, 2): "gram",
+    (700, 600, None, 1): "newton_cg",
+    (3000, 900, 20, 1): "newton_cg",
+    (2500, 300, None, 3): "newton_cg",
+}
+
+
+@pytest.mark.parametrize(("shape", "solver"), MIDDLING.items())
+@pytest.mark.parametrize("C", [1.0, 1e3])
+def test_tables_of_middling_width_go_to_what_costs_least(shape, solver, C):
+    n, p, held, outputs = shape
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(n, p)) * 10 ** rng.uniform(-1, 1, size=p)
+    if held is not None:
+        X *= rng.random((n, p)) < held / p
+    Z = (X / X.std(axis=0)) @ rng.normal(size=(p, outputs)) * 2 / np.sqrt(p)
+    y = (Z + rng.logistic(size=Z.shape) > 0).T * 1.0
+    loss = SigmoidLoss(outputs)
+    if outputs == 3:
+        y, loss = Z.argmax(axis=1)[None] * 1.0, SoftmaxLoss(3)
+    features = DenseFeatures(X) if held is None else SparseFeatures(sp.csr_matrix(X))
+    rows = MemoryRows(Block(features, y, np.ones(n)))
+    found = fit(rows, loss, C=C)
+    assert (found.status, found.solver) == ("optimal", solver)
+    exact = fit(rows, loss, C=C, solver="newton", tol=1e-8)
+    assert found.objective == pytest.approx(exact.objective, rel=1e-9)
+    assert found.objective - exact.objective <= found.certificate.gap + 1e-12 * exact.objective

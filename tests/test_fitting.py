@@ -116,3 +116,14 @@ def test_tables_of_middling_width_go_to_what_costs_least(shape, solver, C):
     exact = fit(rows, loss, C=C, solver="newton", tol=1e-8)
     assert found.objective == pytest.approx(exact.objective, rel=1e-9)
     assert found.objective - exact.objective <= found.certificate.gap + 1e-12 * exact.objective
+
+
+def test_dependent_columns_are_remarked_where_no_hessian_was_factored():
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(700, 600))
+    X[:, 2] = X[:, 0] + X[:, 1]
+    y = (X[:, :5].sum(axis=1) + rng.logistic(size=700) > 0) * 1.0
+    rows = MemoryRows(Block(DenseFeatures(X), y[None], np.ones(700)))
+    found = fit(rows, SigmoidLoss(1), remarks=True)
+    assert found.solver == "newton_cg"
+    assert any("column 2 = column 0 + column 1" in remark for remark in found.remarks)

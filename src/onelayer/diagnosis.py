@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from onelayer.certificate import move_by, no_certificate
 from onelayer.coordinates import Coordinates, measure_columns
-from onelayer.dependence import EXACT, NEAR, Dependence, find_dependences, remove_null_part
+from onelayer.dependence import (
+    EXACT,
+    MOST_COLUMNS,
+    NEAR,
+    Dependence,
+    find_dependences,
+    remove_null_part,
+)
 from onelayer.far_rows import hold_dependent, separate_far
 from onelayer.loss import Loss
 from onelayer.naming import Naming
@@ -25,6 +32,7 @@ from onelayer.solvers.solution import Solution
 Array = NDArray[Any]
 Resume = Callable[[Coordinates, tuple[Array, Array]], Solution]
 
+FACTORED = ("factored", "sampled")  # kinds of proof by a Hessian that shows dependent columns
 SETTLED = ("optimal", "stopped", "diverged")
 MOST_RESUMED = 10  # times HOPELESS steps, where an optimum is proved to exist
 MOST_SAID = 5
@@ -78,7 +86,9 @@ def _remark(case: Case, solution: Solution) -> Solution:
     else:
         found = ()
     dependences: tuple[Dependence, ...] = ()
-    if solution.may_depend:
+    # A Hessian that was only applied gives no reason to look, and none not to.
+    unseen = solution.certificate.kind not in FACTORED and case.rows.n_columns <= MOST_COLUMNS
+    if solution.may_depend or unseen:
         dependences = find_dependences(
             _hold(case), fit_intercept=case.fit_intercept, naming=case.naming
         )

@@ -97,10 +97,11 @@ def _invert_root(triangle: Array, scale: Array) -> Array:
 
 
 def invert_rough(H: Array) -> Array:
-    """H^-1; a little curvature is added, which no proof rests on."""
+    """H^-1; a little curvature is added, which no proof rests on. H is written over."""
     level = fill_flat(np.diag(H))
-    scale = 1 / np.sqrt(level)
-    unit = H * scale * scale[:, None]
+    scale, unit = 1 / np.sqrt(level), H
+    unit *= scale
+    unit *= scale[:, None]
     for added in ADDED:
         unit[np.diag_indices(len(H))] += added
         triangle, failed = linalg.lapack.dpotrf(unit, lower=1)

@@ -199,8 +199,10 @@ def invert_blocks(kept: KeptRows, terms: Terms, m: int) -> Preconditioner:
 
     if len(q) == 1:  # two threads may share its rows
         half = len(drawn) // 2
-        first, second = kept.rows.run(sum_some, [slice(0, half), slice(half, len(drawn))])
-        stacked = invert_rough(_standardise(objective, first + second))[None]
+        total, other = kept.rows.run(sum_some, [slice(0, half), slice(half, len(drawn))])
+        total += other
+        del other
+        stacked = invert_rough(_standardise(objective, total))[None]
     else:
         stacked = np.stack(kept.rows.run(invert_own, range(len(q))))
     return Factored(

@@ -222,11 +222,13 @@ def _prove_gap(task: _Task, found: Solution) -> Solution:
     where = task.where or measure_columns(task.rows, task.fit_intercept)
     rows, where = shift_rows(task.rows, where)
     problems = split_outputs(rows, task.loss, where, task.C, 0.0)
-    proved = replace(found, certificate=duality.certify(problems, found.W, found.b))
+    certificate, b = duality.certify(problems, found.W, found.b)
+    proved = replace(found, b=b, certificate=certificate)
     if not proved.certificate.gap < found.certificate.gap:
         return found
     status = "rounding" if is_low(proved) else found.status
-    return replace(proved, status=status, message=MESSAGES[status], passes=found.passes + 1)
+    passes = found.passes + duality.BIAS_STEPS + 1
+    return replace(proved, status=status, message=MESSAGES[status], passes=passes)
 
 
 def _is_wide(task: _Task) -> bool:

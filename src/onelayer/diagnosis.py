@@ -32,7 +32,7 @@ from onelayer.solvers.solution import Solution
 Array = NDArray[Any]
 Resume = Callable[[Coordinates, tuple[Array, Array]], Solution]
 
-FACTORED = ("factored", "sampled")  # kinds of proof by a Hessian that shows dependent columns
+UNFACTORED = ("newton_cg", "gram")  # solvers that no Hessian shows dependent columns to
 SETTLED = ("optimal", "stopped", "diverged")
 MOST_RESUMED = 10  # times HOPELESS steps, where an optimum is proved to exist
 MOST_SAID = 5
@@ -86,8 +86,7 @@ def _remark(case: Case, solution: Solution) -> Solution:
     else:
         found = ()
     dependences: tuple[Dependence, ...] = ()
-    # A Hessian that was only applied gives no reason to look, and none not to.
-    unseen = solution.certificate.kind not in FACTORED and case.rows.n_columns <= MOST_COLUMNS
+    unseen = solution.solver in UNFACTORED and case.rows.n_columns <= MOST_COLUMNS
     if solution.may_depend or unseen:
         dependences = find_dependences(
             _hold(case), fit_intercept=case.fit_intercept, naming=case.naming

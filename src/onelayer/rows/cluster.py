@@ -248,7 +248,8 @@ def _ask_versions(client: Any) -> dict[str, Any]:
         try:
             found = client.sync(_run_on_each, client)
         except OSError as error:  # a `TimeoutError` is one
-            raise InputError(f"the scheduler at {address} does not answer: {error!r}") from None
+            said = str(error) or f"silent for {PATIENCE:g} seconds"
+            raise InputError(f"the scheduler at {address} does not answer: {said}") from None
         waited = time.monotonic() - began > PATIENCE
         if waited and not found:
             raise InputError(f"{address} has no workers: start some")

@@ -28,7 +28,7 @@ Array = NDArray[Any]
 Preconditioner = Callable[[Array], Array]
 
 MANY = 15  # products for one equation, beyond which the exact diagonal is worth a pass
-LARGEST = 5000  # parameters whose Hessian is factored as a whole: 72 MB
+LARGEST = 5000  # parameters whose Hessian is factored as a whole, where products cost more: 200 MB
 ROWS_AT_A_TIME = 512
 FAR_APART = 1e2  # curvature over penalty beyond which columns' scales matter
 WIDEST_BLOCK = 800  # columns: beyond, a class's own block costs more than it saves,
